@@ -1,0 +1,2 @@
+//! VHR Agent, the program.
+fn main() {}
