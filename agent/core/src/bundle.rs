@@ -1,0 +1,462 @@
+//! Resources of one visit -> one FHIR transaction Bundle: ids, references, conditional requests, canonical bytes.
+//!
+//! What stays true: the same resources give the same bytes; every reference inside the Bundle resolves; a Bundle sent
+//! twice leaves one of everything, because each request is conditional on an identifier.
+//! (FHIR R4, <https://hl7.org/fhir/R4/http.html#transaction>.)
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// The system of identifiers that are UUIDs, by FHIR.
+const UUID_SYSTEM: &str = "urn:ietf:rfc:3986";
+/// Resources of one visit that a plugin may return; more is a plugin gone wild.
+const MAX_RESOURCES: usize = 20_000;
+
+/// For whom a resource is the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// For this visit only.
+    Visit,
+    /// For all visits at this facility with the same type and key (a patient).
+    Facility,
+    /// For everybody who knows this identifier, `system|value` (an organization, a practitioner). Created if absent, never changed.
+    Shared {
+        /// `system|value`.
+        identifier: String,
+    },
+}
+
+/// One resource as a plugin gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// FHIR resource type.
+    pub kind: String,
+    /// Unique for its type within the visit; references name it.
+    pub key: String,
+    /// For whom it is the same.
+    pub scope: Scope,
+    /// The resource as JSON.
+    pub json: String,
+}
+
+/// The Bundle of one visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Canonical JSON: no blanks, keys sorted, numbers as written.
+    pub json: String,
+    /// What it shares with other visits' Bundles, by the condition of its requests: two that share one are not sent at
+    /// the same time, because receivers may then make two of it.
+    pub shares: BTreeSet<String>,
+}
+
+/// Why resources do not make a Bundle. Texts hold no values of the visit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not one resource.
+    #[error("the plugin gave no resource")]
+    Empty,
+    /// Far too many.
+    #[error("the plugin gave {0} resources; at most {MAX_RESOURCES} are taken")]
+    TooMany(usize),
+    /// The JSON does not parse.
+    #[error("{kind} {place}: not JSON ({why})")]
+    NotJson {
+        /// Type as the plugin names it.
+        kind: String,
+        /// Which resource of the list, from 1.
+        place: usize,
+        /// The parser's words: position only.
+        why: String,
+    },
+    /// `resourceType` is missing or another one.
+    #[error("{kind} {place}: resourceType in the JSON is not {kind}")]
+    WrongType {
+        /// Type as the plugin names it.
+        kind: String,
+        /// Which resource of the list, from 1.
+        place: usize,
+    },
+    /// A type that cannot be sent conditionally.
+    #[error("{kind} {place}: resources of this type are not taken in a visit")]
+    NotTaken {
+        /// Type as the plugin names it.
+        kind: String,
+        /// Which resource of the list, from 1.
+        place: usize,
+    },
+    /// The agent gives ids.
+    #[error("{kind} {place}: has an id of its own; the agent gives ids")]
+    OwnId {
+        /// Type as the plugin names it.
+        kind: String,
+        /// Which resource of the list, from 1.
+        place: usize,
+    },
+    /// Two resources under one key.
+    #[error("{kind} {place}: the key is used twice")]
+    KeyTwice {
+        /// Type as the plugin names it.
+        kind: String,
+        /// Which resource of the list, from 1.
+        place: usize,
+    },
+    /// A reference to nothing.
+    #[error("{kind} {place}: refers to a {to} that is not among the visit's resources")]
+    Dangling {
+        /// Type as the plugin names it.
+        kind: String,
+        /// Which resource of the list, from 1.
+        place: usize,
+        /// The type referred to.
+        to: String,
+    },
+}
+
+/// Types with a repeating `identifier`, by which a request can be conditional.
+const TAKEN: &[&str] = &[
+    "AllergyIntolerance",
+    "Appointment",
+    "CarePlan",
+    "CareTeam",
+    "Claim",
+    "ClaimResponse",
+    "ClinicalImpression",
+    "Condition",
+    "Coverage",
+    "Device",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "EpisodeOfCare",
+    "ExplanationOfBenefit",
+    "FamilyMemberHistory",
+    "Goal",
+    "Immunization",
+    "Location",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Procedure",
+    "RelatedPerson",
+    "ServiceRequest",
+    "Specimen",
+];
+
+/// Makes the transaction Bundle of the visit `visit` (`MA_LK`) at `facility`.
+///
+/// # Errors
+/// All faults found, in the order of the resources.
+pub fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bundle, Vec<Fault>> {
+    if resources.is_empty() {
+        return Err(vec![Fault::Empty]);
+    }
+    if resources.len() > MAX_RESOURCES {
+        return Err(vec![Fault::TooMany(resources.len())]);
+    }
+    let mut faults = Vec::new();
+    let mut full_urls = BTreeMap::new();
+    for (at, resource) in resources.iter().enumerate() {
+        let uuid = uuid_of(facility, visit, resource);
+        if full_urls
+            .insert(key_url(&resource.kind, &resource.key), format!("urn:uuid:{uuid}"))
+            .is_some()
+        {
+            faults.push(Fault::KeyTwice {
+                kind: resource.kind.clone(),
+                place: at + 1,
+            });
+        }
+    }
+    let mut shares = BTreeSet::new();
+    let mut entries = Vec::with_capacity(resources.len());
+    for (at, resource) in resources.into_iter().enumerate() {
+        match entry(&resource, at + 1, &full_urls, &mut shares) {
+            Ok(entry) => entries.push(entry),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let bundle = json!({
+        "resourceType": "Bundle",
+        "identifier": {"system": UUID_SYSTEM, "value": format!("urn:uuid:{}", name_uuid(&[facility, visit, "Bundle"]))},
+        "type": "transaction",
+        "entry": entries,
+    });
+    Ok(Bundle {
+        json: bundle.to_string(),
+        shares,
+    })
+}
+
+/// `urn:key:<Type>|<key>`, as references name resources before they have ids.
+fn key_url(kind: &str, key: &str) -> String {
+    format!("urn:key:{kind}|{key}")
+}
+
+fn uuid_of(facility: &str, visit: &str, resource: &Resource) -> Uuid {
+    match &resource.scope {
+        Scope::Visit => name_uuid(&[facility, visit, &resource.kind, &resource.key]),
+        Scope::Facility => name_uuid(&[facility, &resource.kind, &resource.key]),
+        Scope::Shared { identifier } => name_uuid(&[&resource.kind, identifier]),
+    }
+}
+
+/// UUIDv5 over the parts. The separator keeps `a|bc` and `ab|c` apart.
+fn name_uuid(parts: &[&str]) -> Uuid {
+    Uuid::new_v5(
+        &Uuid::NAMESPACE_OID,
+        format!("vhr\u{1f}{}", parts.join("\u{1f}")).as_bytes(),
+    )
+}
+
+fn entry(
+    resource: &Resource,
+    place: usize,
+    full_urls: &BTreeMap<String, String>,
+    shares: &mut BTreeSet<String>,
+) -> Result<Value, Vec<Fault>> {
+    let kind = &resource.kind;
+    let fault = |make: fn(String, usize) -> Fault| vec![make(kind.clone(), place)];
+    if !TAKEN.contains(&kind.as_str()) {
+        return Err(fault(|kind, place| Fault::NotTaken { kind, place }));
+    }
+    let mut content: Map<String, Value> = serde_json::from_str(&resource.json).map_err(|e| {
+        let why = format!("line {}, column {}", e.line(), e.column());
+        vec![Fault::NotJson {
+            kind: kind.clone(),
+            place,
+            why,
+        }]
+    })?;
+    if content.get("resourceType").and_then(Value::as_str) != Some(kind) {
+        return Err(fault(|kind, place| Fault::WrongType { kind, place }));
+    }
+    if content.contains_key("id") {
+        return Err(fault(|kind, place| Fault::OwnId { kind, place }));
+    }
+    let mut dangling = Vec::new();
+    for value in content.values_mut() {
+        resolve(value, full_urls, &mut dangling);
+    }
+    if !dangling.is_empty() {
+        return Err(dangling
+            .into_iter()
+            .map(|to| Fault::Dangling {
+                kind: kind.clone(),
+                place,
+                to,
+            })
+            .collect());
+    }
+    let full_url = full_urls[&key_url(kind, &resource.key)].clone();
+    let request = match &resource.scope {
+        Scope::Shared { identifier } => {
+            let condition = format!("identifier={}", query_value(identifier));
+            shares.insert(format!("{kind}?{condition}"));
+            json!({"method": "POST", "url": kind, "ifNoneExist": condition})
+        }
+        scope => {
+            let identifiers = content.entry("identifier").or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(list) = identifiers {
+                list.push(json!({"system": UUID_SYSTEM, "value": full_url}));
+            }
+            let url = format!("{kind}?identifier={UUID_SYSTEM}|{full_url}");
+            if *scope == Scope::Facility {
+                shares.insert(url.clone());
+            }
+            json!({"method": "PUT", "url": url})
+        }
+    };
+    Ok(json!({"fullUrl": full_url, "resource": content, "request": request}))
+}
+
+/// Turns `urn:key:` references into the fullUrls of this Bundle.
+fn resolve(value: &mut Value, full_urls: &BTreeMap<String, String>, dangling: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(to) if name == "reference" && to.starts_with("urn:key:") => match full_urls
+                        .get(to.as_str())
+                    {
+                        Some(url) => to.clone_from(url),
+                        None => dangling.push(to["urn:key:".len()..].split('|').next().unwrap_or_default().to_owned()),
+                    },
+                    other => resolve(other, full_urls, dangling),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, full_urls, dangling)),
+        _ => {}
+    }
+}
+
+/// A value inside a query: everything that would end or split it is escaped; `|` stays as FHIR writes it.
+fn query_value(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b'|' => {
+                out.push(char::from(byte))
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn resource(kind: &str, key: &str, json: &str) -> Resource {
+        Resource {
+            kind: kind.into(),
+            key: key.into(),
+            scope: Scope::Visit,
+            json: json.into(),
+        }
+    }
+
+    fn visit() -> Vec<Resource> {
+        vec![
+            Resource {
+                kind: "Organization".into(),
+                key: "79999".into(),
+                scope: Scope::Shared {
+                    identifier: "http://example.org/sid|79 999".into(),
+                },
+                json: r#"{"resourceType":"Organization","identifier":[{"value":"79 999"}]}"#.into(),
+            },
+            Resource {
+                kind: "Patient".into(),
+                key: "BN1".into(),
+                scope: Scope::Facility,
+                json: r#"{"resourceType":"Patient","managingOrganization":{"reference":"urn:key:Organization|79999"}}"#
+                    .into(),
+            },
+            resource(
+                "Encounter",
+                "visit",
+                r#"{"resourceType":"Encounter","subject":{"reference":"urn:key:Patient|BN1"},"length":{"value":1.50}}"#,
+            ),
+        ]
+    }
+
+    fn built() -> Value {
+        serde_json::from_str(&build("79999", "LK1", visit()).unwrap().json).unwrap()
+    }
+
+    #[test]
+    fn references_inside_the_bundle_resolve_to_its_own_full_urls() {
+        let bundle = built();
+        assert_eq!(
+            bundle["entry"][2]["resource"]["subject"]["reference"],
+            bundle["entry"][1]["fullUrl"]
+        );
+        assert_eq!(
+            bundle["entry"][1]["resource"]["managingOrganization"]["reference"],
+            bundle["entry"][0]["fullUrl"]
+        );
+    }
+
+    #[test]
+    fn every_request_is_conditional() {
+        let bundle = built();
+        assert_eq!(
+            bundle["entry"][0]["request"]["ifNoneExist"],
+            "identifier=http://example.org/sid|79%20999"
+        );
+        let patient = bundle["entry"][1]["request"]["url"].as_str().unwrap();
+        assert!(
+            patient.starts_with("Patient?identifier=urn:ietf:rfc:3986|urn:uuid:"),
+            "{patient}"
+        );
+        let uuid = patient.split('|').nth(1).unwrap();
+        assert_eq!(bundle["entry"][1]["resource"]["identifier"][0]["value"], uuid);
+    }
+
+    #[test]
+    fn a_patient_is_the_same_in_all_visits_and_an_encounter_in_one() {
+        let url = |visit_key: &str, entry: usize| {
+            let bundle: Value = serde_json::from_str(&build("79999", visit_key, visit()).unwrap().json).unwrap();
+            bundle["entry"][entry]["fullUrl"].clone()
+        };
+        assert_eq!(url("LK1", 1), url("LK2", 1));
+        assert_ne!(url("LK1", 2), url("LK2", 2));
+    }
+
+    #[test]
+    fn the_same_resources_give_the_same_bytes_however_they_were_written() {
+        let mut spaced = visit();
+        spaced[2].json = r#" { "length" : { "value" : 1.50 }, "subject":{"reference":"urn:key:Patient|BN1"}, "resourceType":"Encounter" } "#.into();
+        assert_eq!(
+            build("79999", "LK1", spaced).unwrap(),
+            build("79999", "LK1", visit()).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_decimal_keeps_the_digits_it_came_with() {
+        assert!(build("79999", "LK1", visit()).unwrap().json.contains(r#""value":1.50"#));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let faults = build(
+            "79999",
+            "LK1",
+            vec![
+                resource("Encounter", "a", "{"),
+                resource("Encounter", "a", r#"{"resourceType":"Patient"}"#),
+                resource("Encounter", "b", r#"{"resourceType":"Encounter","id":"x"}"#),
+                resource(
+                    "Encounter",
+                    "c",
+                    r#"{"resourceType":"Encounter","subject":{"reference":"urn:key:Patient|none"}}"#,
+                ),
+                resource("Bundle", "d", r#"{"resourceType":"Bundle"}"#),
+            ],
+        )
+        .unwrap_err();
+        assert!(matches!(faults[0], Fault::KeyTwice { place: 2, .. }), "{faults:?}");
+        assert!(matches!(faults[1], Fault::NotJson { place: 1, .. }), "{faults:?}");
+        assert!(matches!(faults[2], Fault::WrongType { place: 2, .. }), "{faults:?}");
+        assert!(matches!(faults[3], Fault::OwnId { place: 3, .. }), "{faults:?}");
+        assert!(
+            matches!(&faults[4], Fault::Dangling { place: 4, to, .. } if to == "Patient"),
+            "{faults:?}"
+        );
+        assert!(matches!(faults[5], Fault::NotTaken { place: 5, .. }), "{faults:?}");
+    }
+
+    #[test]
+    fn json_nested_without_end_is_a_fault_and_not_a_crash() {
+        let deep = format!(r#"{{"resourceType":"Encounter","a":{}}}"#, "[".repeat(100_000));
+        assert!(matches!(
+            build("79999", "LK1", vec![resource("Encounter", "a", &deep)]).unwrap_err()[0],
+            Fault::NotJson { .. }
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_query_value_never_splits_the_query(text in ".*") {
+            let escaped = query_value(&text);
+            prop_assert!(!escaped.contains(['&', '#', '+', ' ', '=', '?']) && escaped.is_ascii());
+        }
+    }
+}
