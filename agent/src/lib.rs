@@ -1,1 +1,4 @@
 //! VHR Agent.
+pub mod journal;
+pub mod report;
+pub mod spool;

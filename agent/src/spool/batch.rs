@@ -1,0 +1,311 @@
+//! The sealed batch: the records mapped from one export, one frame each, each with its own digest, and an index at the end.
+//!
+//! ```text
+//! "VHRB" version flags head          one frame per record:  length  sha256(body)  zstd(body)
+//! index (JSON)                       trailer:  offset and length of the index, its sha256, "BRHV"
+//! ```
+//! What stays true: a batch without its trailer was never accepted; a damaged frame is noticed and harms no other.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use vhr_core::id::RecordId;
+use vhr_core::record::Record;
+
+use super::{Error, create, damaged, io_error, read_head, rename_synced, write_head};
+
+const MAGIC: &[u8; 4] = b"VHRB";
+const END: &[u8; 4] = b"BRHV";
+const VERSION: u16 = 1;
+const TRAILER: u64 = 8 + 8 + 32 + 4;
+/// Far above what limits on records allow; a larger length is damage.
+const MAX_BODY: usize = 512 * 1024 * 1024;
+const MAX_INDEX: u64 = 1024 * 1024 * 1024;
+
+/// Where one record lies in its batch, and what the queue must know of it without opening it. No patient data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRow {
+    /// Its id.
+    pub record: RecordId,
+    /// Its place in the export, from 1.
+    pub seq: u32,
+    /// Where its frame begins.
+    pub offset: u64,
+    /// Length of the frame, bytes.
+    pub length: u32,
+    /// Keyed digest of facility and `MA_LK`.
+    pub visit: [u8; 16],
+    /// Keyed digest of the visit's content.
+    pub content: [u8; 16],
+    /// Keyed digests of what its Bundle shares with others.
+    pub shares: Vec<u64>,
+}
+
+/// A record or a whole file that could not be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Place in the export, from 1; 0 for the file as a whole.
+    pub seq: u32,
+    /// Where: `HOSO[3] line 120`.
+    pub locator: String,
+    /// For programs: `FRAME-BASE64`, `QD3176-MISSING`.
+    pub code: String,
+    /// For people.
+    pub vi: String,
+    /// The same in English.
+    pub en: String,
+}
+
+/// What became of every record of an export.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Records found in the file.
+    pub found: u32,
+    /// Mapped.
+    pub mapped: Vec<RecordRow>,
+    /// Refused by the plugin: the visit's data does not allow a mapping.
+    pub refused: Vec<SetAside>,
+    /// Could not be read.
+    pub set_aside: Vec<SetAside>,
+    /// The whole file could not be read.
+    pub file: Option<SetAside>,
+}
+
+/// Writes a batch.
+#[derive(Debug)]
+pub struct BatchWriter {
+    file: BufWriter<File>,
+    temporary: PathBuf,
+    target: PathBuf,
+    at: u64,
+}
+
+impl BatchWriter {
+    pub(super) fn create(temporary: PathBuf, target: PathBuf) -> Result<Self, Error> {
+        let mut file = BufWriter::with_capacity(256 * 1024, create(&temporary)?);
+        write_head(&mut file, MAGIC, VERSION, b"").map_err(io_error("write", &temporary))?;
+        Ok(Self {
+            file,
+            temporary,
+            target,
+            at: 12,
+        })
+    }
+
+    /// Adds a sealed record; gives the place and length of its frame.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&mut self, body: &[u8]) -> Result<(u64, u32), Error> {
+        let packed = zstd::bulk::compress(body, 1).map_err(io_error("pack into", &self.temporary))?;
+        let length =
+            u32::try_from(packed.len() + 36).map_err(|_| damaged(&self.temporary, "a record of 4 GiB".into()))?;
+        let write = |file: &mut BufWriter<File>| {
+            file.write_all(&(length - 36).to_le_bytes())?;
+            file.write_all(&Sha256::digest(body))?;
+            file.write_all(&packed)
+        };
+        write(&mut self.file).map_err(io_error("write", &self.temporary))?;
+        let offset = self.at;
+        self.at += u64::from(length);
+        Ok((offset, length))
+    }
+
+    /// Writes the index, syncs, and gives the batch its name. From here on it counts.
+    ///
+    /// # Errors
+    /// When it cannot be written or synced.
+    pub fn finish(mut self, index: &Index) -> Result<(), Error> {
+        let text = serde_json::to_vec(index).expect("an index has no keys but strings");
+        let write = |file: &mut BufWriter<File>| {
+            file.write_all(&text)?;
+            file.write_all(&self.at.to_le_bytes())?;
+            file.write_all(&(text.len() as u64).to_le_bytes())?;
+            file.write_all(&Sha256::digest(&text))?;
+            file.write_all(END)?;
+            file.flush()
+        };
+        write(&mut self.file).map_err(io_error("write", &self.temporary))?;
+        self.file
+            .get_ref()
+            .sync_all()
+            .map_err(io_error("sync", &self.temporary))?;
+        rename_synced(&self.temporary, &self.target)
+    }
+}
+
+/// A batch to read from.
+#[derive(Debug)]
+pub struct Batch {
+    file: File,
+    path: PathBuf,
+}
+
+impl Batch {
+    pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
+        let mut file = File::open(&path).map_err(io_error("open", &path))?;
+        read_head(&mut file, MAGIC, VERSION, &path)?;
+        Ok(Self { file, path })
+    }
+
+    /// What became of every record of the export.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn index(&mut self) -> Result<Index, Error> {
+        let size = self.file.seek(SeekFrom::End(0)).map_err(io_error("read", &self.path))?;
+        let start = size
+            .checked_sub(TRAILER)
+            .ok_or_else(|| damaged(&self.path, "it has no end".into()))?;
+        let mut trailer = [0; TRAILER as usize];
+        self.read_at(start, &mut trailer)?;
+        let number = |at: usize| u64::from_le_bytes(trailer[at..at + 8].try_into().expect("eight bytes"));
+        let (offset, length) = (number(0), number(8));
+        if &trailer[48..] != END || offset.checked_add(length) != Some(start) || length > MAX_INDEX {
+            return Err(damaged(&self.path, "its end does not add up".into()));
+        }
+        let mut text = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        self.read_at(offset, &mut text)?;
+        if Sha256::digest(&text)[..] != trailer[16..48] {
+            return Err(damaged(&self.path, "its index does not have its digest".into()));
+        }
+        serde_json::from_slice(&text).map_err(|e| damaged(&self.path, format!("its index does not read ({e})")))
+    }
+
+    /// The record whose frame lies at `offset` and is `length` bytes long.
+    ///
+    /// # Errors
+    /// When the frame is damaged or is not that record.
+    pub fn record(&mut self, record: RecordId, offset: u64, length: u32) -> Result<Record, Error> {
+        if length < 36 {
+            return Err(damaged(&self.path, format!("a frame of {length} bytes")));
+        }
+        let mut frame = vec![0; length as usize];
+        self.read_at(offset, &mut frame)?;
+        let body =
+            zstd::bulk::decompress(&frame[36..], MAX_BODY).map_err(io_error("unpack a record of", &self.path))?;
+        if Sha256::digest(&body)[..] != frame[4..36] || RecordId::of(&body) != record {
+            return Err(damaged(
+                &self.path,
+                format!("record {} does not have its digest", record.short()),
+            ));
+        }
+        Record::unseal(&body).map_err(|e| damaged(&self.path, format!("record {}: {e}", record.short())))
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file
+            .seek(SeekFrom::Start(offset))
+            .and_then(|_| self.file.read_exact(buffer))
+            .map_err(io_error("read", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use vhr_core::id::{ExportId, PluginRef};
+    use vhr_core::record::{ClaimForm, Head, VisitKey};
+
+    use super::super::Spool;
+    use super::*;
+
+    fn record(seq: u32) -> Record {
+        Record {
+            head: Head {
+                export: ExportId::from_bytes([1; 32]),
+                seq,
+                locator: format!("HOSO[{seq}]"),
+                key: VisitKey {
+                    facility: "79999".into(),
+                    visit: format!("LK{seq}"),
+                },
+                ended: None,
+                classes: vec![],
+                content: String::new(),
+                plugin: PluginRef {
+                    id: "vn.qd3176".into(),
+                    version: "0.1.0".into(),
+                    sha256: String::new(),
+                },
+                claim: ClaimForm::AsReceived,
+                issues: vec![],
+            },
+            bundles: BTreeMap::from([("r4".into(), "{}".repeat(500))]),
+            envelope: None,
+        }
+    }
+
+    fn write(spool: &Spool) -> Vec<(RecordId, u64, u32)> {
+        let mut batch = spool.new_batch(ExportId::from_bytes([1; 32])).unwrap();
+        let frames = (1..=3)
+            .map(|seq| {
+                let (id, body) = record(seq).seal();
+                let (offset, length) = batch.add(&body).unwrap();
+                (id, offset, length)
+            })
+            .collect();
+        batch
+            .finish(&Index {
+                found: 3,
+                ..Index::default()
+            })
+            .unwrap();
+        frames
+    }
+
+    #[test]
+    fn each_record_comes_back_and_the_index_with_it() {
+        let state = tempfile::tempdir().unwrap();
+        let spool = Spool::open(state.path()).unwrap();
+        let frames = write(&spool);
+        let mut batch = spool.batch(ExportId::from_bytes([1; 32])).unwrap();
+        assert_eq!(batch.index().unwrap().found, 3);
+        for (seq, (id, offset, length)) in (1..).zip(frames) {
+            assert_eq!(batch.record(id, offset, length).unwrap(), record(seq));
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_harms_no_other() {
+        let state = tempfile::tempdir().unwrap();
+        let spool = Spool::open(state.path()).unwrap();
+        let frames = write(&spool);
+        let path = state
+            .path()
+            .join("spool/out")
+            .join(ExportId::from_bytes([1; 32]).to_string());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[usize::try_from(frames[1].1).unwrap() + 40] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let mut batch = spool.batch(ExportId::from_bytes([1; 32])).unwrap();
+        let read = frames
+            .iter()
+            .map(|(id, offset, length)| batch.record(*id, *offset, *length).is_ok());
+        assert_eq!(read.collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn a_batch_cut_anywhere_is_never_taken_for_a_whole_one() {
+        let state = tempfile::tempdir().unwrap();
+        let spool = Spool::open(state.path()).unwrap();
+        write(&spool);
+        let path = state
+            .path()
+            .join("spool/out")
+            .join(ExportId::from_bytes([1; 32]).to_string());
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let read = spool
+                .batch(ExportId::from_bytes([1; 32]))
+                .and_then(|mut batch| batch.index());
+            assert!(read.is_err(), "cut at {cut}");
+        }
+    }
+}
