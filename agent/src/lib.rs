@@ -1,4 +1,5 @@
 //! VHR Agent.
 pub mod journal;
+pub mod queue;
 pub mod report;
 pub mod spool;

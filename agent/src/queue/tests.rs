@@ -1,0 +1,344 @@
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use vhr_core::delivery::{ReasonKind, Receipt, Standing};
+use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
+
+use super::*;
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(1_764_000_000_000 + ms)
+}
+
+fn vhr() -> EndpointId {
+    EndpointId::new("vhr")
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        at: at(9),
+        standing: Standing::Accepted,
+        reference: Some("Encounter/1".into()),
+        sent_sha256: "a".into(),
+        answer_sha256: "b".into(),
+        note: None,
+    }
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    queue: Queue,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(&folder);
+        Self { folder, queue }
+    }
+
+    fn reopen(self) -> Self {
+        let Self { folder, queue } = self;
+        drop(queue);
+        let queue = open(&folder);
+        Self { folder, queue }
+    }
+
+    fn index_folder(&self) -> PathBuf {
+        self.folder.path().join("index")
+    }
+
+    /// Accepts one export holding these visits, each with a content, for the endpoint `vhr`.
+    async fn accept(&self, export: u8, visits: &[(u8, u8)]) -> Vec<RecordId> {
+        let export = ExportId::from_bytes([export; 32]);
+        let mut writer = self.queue.spool.new_batch(export).unwrap();
+        let mut index = spool::Index {
+            found: visits.len() as u32,
+            ..Default::default()
+        };
+        for (seq, (visit, content)) in (1..).zip(visits) {
+            let (record, body) = record(export, seq, *visit, *content).seal();
+            let (offset, length) = writer.add(&body).unwrap();
+            let row = RecordRow {
+                record,
+                seq,
+                offset,
+                length,
+                visit: [*visit; 16],
+                content: [*content; 16],
+                shares: vec![],
+            };
+            index.mapped.push(row);
+        }
+        writer.finish(&index).unwrap();
+        let first = vec![Some(State::new(at(0))); visits.len()];
+        let destinations = [Destination { endpoint: vhr(), first }];
+        self.queue
+            .accept(export, "his", None, &index, &destinations, at(0))
+            .await
+            .unwrap();
+        index.mapped.iter().map(|row| row.record).collect()
+    }
+
+    async fn take(&self, want: usize) -> Vec<Taken> {
+        self.queue
+            .take(&vhr(), at(1), at(1), want, Sync::Later, |_, _| true)
+            .await
+            .unwrap()
+    }
+
+    async fn deliver(&self, taken: &Taken) {
+        self.queue
+            .settle(&taken.id, State::Delivered(receipt()), at(2))
+            .await
+            .unwrap();
+    }
+
+    fn state(&self, record: RecordId) -> State {
+        let id = DeliveryId {
+            record,
+            endpoint: vhr(),
+        };
+        let row = self.queue.delivery(&id).unwrap().unwrap();
+        self.queue.full_state(&id, &row)
+    }
+}
+
+fn open(folder: &tempfile::TempDir) -> Queue {
+    // The lock of a queue just dropped is let go by a thread of sled's.
+    for _ in 0..200 {
+        let (journal, spool) = (
+            Journal::open(folder.path()).unwrap(),
+            Spool::open(folder.path()).unwrap(),
+        );
+        match Queue::open(folder.path(), journal, spool, at(5)) {
+            Err(Error::Index(index::Error::InUse { .. })) => std::thread::yield_now(),
+            other => return other.unwrap(),
+        }
+    }
+    panic!("the index stays locked");
+}
+
+fn record(export: ExportId, seq: u32, visit: u8, content: u8) -> Record {
+    Record {
+        head: Head {
+            export,
+            seq,
+            locator: String::new(),
+            key: VisitKey {
+                facility: "79999".into(),
+                visit: format!("LK{visit}"),
+            },
+            ended: None,
+            classes: vec![],
+            content: format!("{content:02x}"),
+            plugin: PluginRef {
+                id: "vn.test".into(),
+                version: "1.0.0".into(),
+                sha256: String::new(),
+            },
+            claim: ClaimForm::None,
+            issues: vec![],
+        },
+        bundles: BTreeMap::new(),
+        envelope: None,
+    }
+}
+
+#[tokio::test]
+async fn what_is_accepted_is_taken_in_order_and_delivered_once() {
+    let world = World::new();
+    let records = world.accept(1, &[(1, 1), (2, 1), (3, 1)]).await;
+    let taken = world.take(2).await;
+    assert_eq!(
+        taken.iter().map(|taken| taken.id.record).collect::<Vec<_>>(),
+        records[..2]
+    );
+    for taken in &taken {
+        world.deliver(taken).await;
+    }
+    assert_eq!(world.take(9).await.len(), 1);
+    assert_eq!(
+        world.queue.tally(&vhr()),
+        Tally {
+            delivered: 2,
+            sending: 1,
+            ..Tally::default()
+        }
+    );
+}
+
+#[tokio::test]
+async fn the_same_visit_with_the_same_content_in_another_file_is_known_and_not_sent_again() {
+    let world = World::new();
+    world.accept(1, &[(1, 1)]).await;
+    world.accept(2, &[(1, 1), (2, 1)]).await;
+    assert_eq!(world.queue.tally(&vhr()).waiting, 2);
+    assert_eq!(world.queue.source_tally("his").counts.known, 1);
+}
+
+#[tokio::test]
+async fn a_newer_version_takes_the_place_of_one_that_has_not_left() {
+    let world = World::new();
+    let old = world.accept(1, &[(1, 1)]).await[0];
+    let new = world.accept(2, &[(1, 2)]).await[0];
+    assert_eq!(world.state(old), State::Superseded { by: new });
+    assert_eq!(
+        world
+            .take(9)
+            .await
+            .iter()
+            .map(|taken| taken.id.record)
+            .collect::<Vec<_>>(),
+        [new]
+    );
+}
+
+#[tokio::test]
+async fn a_newer_version_never_overtakes_an_older_one_on_its_way() {
+    let world = World::new();
+    world.accept(1, &[(1, 1)]).await;
+    let older = world.take(1).await.remove(0);
+    world.accept(2, &[(1, 2)]).await;
+    assert!(world.take(9).await.is_empty());
+    world.deliver(&older).await;
+    assert_eq!(world.take(9).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_under_way_at_a_stop_is_in_doubt_at_the_next_start() {
+    let world = World::new();
+    let record = world.accept(1, &[(1, 1)]).await[0];
+    world.take(1).await;
+    let world = world.reopen();
+    world
+        .queue
+        .recover(&vhr(), InDoubt::Ask, &RetryPolicy::default(), at(6))
+        .await
+        .unwrap();
+    assert!(matches!(
+        world.state(record),
+        State::Parked(Reason {
+            kind: ReasonKind::InDoubt,
+            ..
+        })
+    ));
+}
+
+#[tokio::test]
+async fn an_endpoints_words_are_in_the_journal_and_not_in_the_index() {
+    let world = World::new();
+    let record = world.accept(1, &[(1, 1)]).await[0];
+    let taken = world.take(1).await.remove(0);
+    let words = State::park(ReasonKind::Refused, "Nguyễn Văn An unknown".into(), at(2));
+    world.queue.settle(&taken.id, words.clone(), at(2)).await.unwrap();
+    world.queue.flush().unwrap();
+    assert_eq!(world.state(record), words);
+    for file in std::fs::read_dir(world.index_folder())
+        .unwrap()
+        .flatten()
+        .filter(|file| file.path().is_file())
+    {
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(
+            memchr::memmem::find(&bytes, "Nguyễn Văn".as_bytes()).is_none(),
+            "{:?}",
+            file.path()
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_does_not_open_is_set_aside_and_built_anew() {
+    let world = World::new();
+    world.accept(1, &[(1, 1), (2, 1)]).await;
+    let taken = world.take(1).await.remove(0);
+    world.deliver(&taken).await;
+    let World { folder, queue } = world;
+    drop(queue);
+    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+    // A folder where sled's file should be: it cannot open that, whatever it thinks of bytes.
+    std::fs::create_dir_all(folder.path().join("index/db")).unwrap();
+    let queue = open(&folder);
+    assert_eq!(
+        queue.tally(&vhr()),
+        Tally {
+            delivered: 1,
+            waiting: 1,
+            ..Tally::default()
+        }
+    );
+    assert!(queue.rebuilt().is_some());
+    assert_eq!(std::fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 1);
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Accept(u8, u8),
+    Take(usize),
+    Deliver,
+    Refuse,
+    Reopen,
+    LoseIndex,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Invariant 2: nothing that matters lives only in memory, and nothing that cannot be rebuilt lives only in sled.
+    #[test]
+    fn whatever_happens_the_rebuilt_index_says_the_same_as_the_one_that_lived_through_it(
+        acts in proptest::collection::vec(
+            prop_oneof![
+                (0u8..4, 0u8..3).prop_map(|(visit, content)| Act::Accept(visit, content)),
+                (1usize..4).prop_map(Act::Take),
+                Just(Act::Deliver),
+                Just(Act::Refuse),
+                Just(Act::Reopen),
+                Just(Act::LoseIndex),
+            ],
+            1..25,
+        )
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::new();
+            let mut on_their_way: Vec<Taken> = Vec::new();
+            for (n, act) in (1u8..).zip(acts) {
+                match act {
+                    Act::Accept(visit, content) => drop(world.accept(n, &[(visit, content)]).await),
+                    Act::Take(want) => on_their_way.extend(world.take(want).await),
+                    Act::Deliver => if let Some(taken) = on_their_way.pop() { world.deliver(&taken).await },
+                    Act::Refuse => if let Some(taken) = on_their_way.pop() {
+                        let state = State::park(ReasonKind::Refused, "no".into(), at(3));
+                        world.queue.settle(&taken.id, state, at(3)).await.unwrap();
+                    },
+                    Act::Reopen | Act::LoseIndex => {
+                        let before = states(&world.queue);
+                        if matches!(act, Act::LoseIndex) {
+                            let World { folder, queue } = world;
+                            drop(queue);
+                            std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+                            world = World { queue: open(&folder), folder };
+                        } else {
+                            world = world.reopen();
+                        }
+                        assert_eq!(states(&world.queue), before);
+                        world.queue.recover(&vhr(), InDoubt::Resend, &RetryPolicy { first: std::time::Duration::ZERO, ..RetryPolicy::default() }, at(0)).await.unwrap();
+                        on_their_way.clear();
+                    }
+                }
+                let tally = world.queue.tally(&vhr());
+                let all = tally.waiting + tally.sending + tally.delivered + tally.parked + tally.superseded;
+                assert_eq!(all as usize, states(&world.queue).len());
+            }
+        });
+    }
+}
+
+fn states(queue: &Queue) -> BTreeMap<DeliveryId, (State, u64)> {
+    queue
+        .deliveries()
+        .map(|item| item.map(|(id, row)| (id, (row.state, row.order))).unwrap())
+        .collect()
+}
