@@ -46,9 +46,18 @@ pub struct Resource {
 pub struct Bundle {
     /// Canonical JSON: no blanks, keys sorted, numbers as written.
     pub json: String,
-    /// What it shares with other visits' Bundles, by the condition of its requests: two that share one are not sent at
-    /// the same time, because receivers may then make two of it.
-    pub shares: BTreeSet<String>,
+    /// What it shares with other visits' Bundles.
+    pub shares: BTreeSet<Share>,
+}
+
+/// A resource that Bundles of several visits write under the same condition: two of them are not sent at the same time,
+/// because receivers may then make two of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share {
+    /// The condition of the request.
+    pub condition: String,
+    /// Changed by each Bundle (a patient), or only made when it is not there yet (an organization).
+    pub changes: bool,
 }
 
 /// Why resources do not make a Bundle. Texts hold no values of the visit.
@@ -224,7 +233,7 @@ fn entry(
     resource: &Resource,
     place: usize,
     full_urls: &BTreeMap<String, String>,
-    shares: &mut BTreeSet<String>,
+    shares: &mut BTreeSet<Share>,
 ) -> Result<Value, Vec<Fault>> {
     let kind = &resource.kind;
     let fault = |make: fn(String, usize) -> Fault| vec![make(kind.clone(), place)];
@@ -263,7 +272,7 @@ fn entry(
     let request = match &resource.scope {
         Scope::Shared { identifier } => {
             let condition = format!("identifier={}", query_value(identifier));
-            shares.insert(format!("{kind}?{condition}"));
+            shares.insert(Share { condition: format!("{kind}?{condition}"), changes: false });
             json!({"method": "POST", "url": kind, "ifNoneExist": condition})
         }
         scope => {
@@ -273,7 +282,7 @@ fn entry(
             }
             let url = format!("{kind}?identifier={UUID_SYSTEM}|{full_url}");
             if *scope == Scope::Facility {
-                shares.insert(url.clone());
+                shares.insert(Share { condition: url.clone(), changes: true });
             }
             json!({"method": "PUT", "url": url})
         }

@@ -1,0 +1,285 @@
+//! One HTTPS client; [`fhir`] and [`bhxh`] turn an answer, or its absence, into an Outcome.
+//!
+//! What stays true: TLS is always verified; no answer larger than a limit is read; whether a request may have reached the
+//! endpoint is told apart from whether it certainly did not.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use vhr_core::config;
+use vhr_core::id::DeliveryId;
+use vhr_core::record::Record;
+use vhr_core::retry::{Failure, FailureKind, Outcome};
+
+use crate::clock;
+use crate::secret;
+
+pub mod auth;
+pub mod bhxh;
+pub mod fhir;
+
+/// No answer of these interfaces is larger.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// Our connections are given up before a server's usual time-out ends them: a request on a connection that is just being
+/// closed would be lost, and the delivery in doubt.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Why an endpoint cannot be used at all. Told by `check` and at start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A credential is not there.
+    #[error("endpoint {endpoint}: a credential is missing")]
+    Secret {
+        /// Which endpoint.
+        endpoint: String,
+        /// Why.
+        source: secret::Error,
+    },
+    /// A certificate or key file does not read.
+    #[error("endpoint {endpoint}: {path} does not read as PEM")]
+    Pem {
+        /// Which endpoint.
+        endpoint: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The certificates do not make a TLS client.
+    #[error("endpoint {endpoint}: no TLS client can be made of its certificates")]
+    Tls {
+        /// Which endpoint.
+        endpoint: String,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// The client cannot be built.
+    #[error("endpoint {endpoint}: no HTTP client can be made of its settings")]
+    Client {
+        /// Which endpoint.
+        endpoint: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The private key for signing does not read.
+    #[error("endpoint {endpoint}: the private key does not sign: {why}")]
+    SigningKey {
+        /// Which endpoint.
+        endpoint: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What is to be sent in one attempt.
+#[derive(Debug)]
+pub struct Parcel {
+    /// The delivery; every attempt carries its key.
+    pub delivery: DeliveryId,
+    /// The record.
+    pub record: Record,
+    /// The claim file to send, and what was done to it (for the gateway only).
+    pub claim: Option<Claim>,
+}
+
+/// A claim file as it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Why they are not those received; none: they are.
+    pub note: Option<String>,
+}
+
+/// An endpoint's interface.
+#[derive(Debug)]
+pub enum Wire {
+    /// HL7 FHIR.
+    Fhir(fhir::Fhir),
+    /// The insurance gateway.
+    Bhxh(bhxh::Bhxh),
+}
+
+impl Wire {
+    /// The endpoint as configured; reads its credentials and certificates.
+    ///
+    /// # Errors
+    /// When a credential or certificate is missing or of no use.
+    pub fn new(endpoint: &config::Endpoint) -> Result<Self, Error> {
+        let client = client(endpoint)?;
+        Ok(match &endpoint.kind {
+            config::Kind::Fhir { profile, auth } => Self::Fhir(fhir::Fhir::new(client, endpoint, profile, auth)?),
+            config::Kind::Bhxh { username, password, standard } => {
+                Self::Bhxh(bhxh::Bhxh::new(client, endpoint, username, password, *standard)?)
+            }
+        })
+    }
+
+    /// One attempt.
+    pub async fn send(&self, parcel: &Parcel) -> Outcome {
+        match self {
+            Self::Fhir(fhir) => fhir.send(parcel).await,
+            Self::Bhxh(bhxh) => bhxh.send(parcel).await,
+        }
+    }
+}
+
+/// How a request went, before anybody reads what the answer says.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// An answer came, whole.
+    Answered(Answer),
+    /// It certainly did not reach the endpoint.
+    NotSent(String),
+    /// It may have.
+    Lost(String),
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer as JSON, if it is.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    pub(crate) fn is_html(&self) -> bool {
+        self.content_type.contains("html") || self.body.trim_ascii_start().starts_with(b"<")
+    }
+}
+
+/// Sends a request and reads its answer.
+pub(crate) async fn call(request: reqwest::RequestBuilder) -> Call {
+    let mut response = match request.send().await {
+        Ok(response) => response,
+        Err(e) if e.is_connect() || e.is_builder() => return Call::NotSent(words(e)),
+        Err(e) => return Call::Lost(words(e)),
+    };
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        retry_after: retry_after(response.headers()),
+        content_type: text(response.headers().get(reqwest::header::CONTENT_TYPE)).to_ascii_lowercase(),
+        body: Vec::new(),
+    };
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if answer.body.len() + chunk.len() > MAX_ANSWER => {
+                return Call::Lost(format!("the answer is larger than {MAX_ANSWER} bytes"));
+            }
+            Ok(Some(chunk)) => answer.body.extend_from_slice(&chunk),
+            Ok(None) => return Call::Answered(answer),
+            Err(e) => return Call::Lost(words(e)),
+        }
+    }
+}
+
+/// What both interfaces make of an answer that is not theirs to read: none, or a plain HTTP refusal.
+pub(crate) fn trouble(call: Call) -> Result<Answer, Outcome> {
+    let answer = match call {
+        Call::Answered(answer) => answer,
+        Call::NotSent(text) => return Err(again(FailureKind::NoConnection, None, text)),
+        Call::Lost(text) => return Err(Outcome::Unclear(failure(FailureKind::NoAnswer, text))),
+    };
+    let said = format!("HTTP {}", answer.status);
+    match answer.status {
+        408 | 425 | 429 | 503 => Err(again(FailureKind::Busy, answer.retry_after, said)),
+        401 | 403 | 407 => Err(again(FailureKind::NotLetIn, answer.retry_after, said)),
+        _ if answer.is_html() => Err(again(
+            FailureKind::NotTheInterface,
+            answer.retry_after,
+            format!("{said} with a web page: a proxy in between, or a wrong address"),
+        )),
+        // The work may have been done before the error.
+        500 | 502 | 504.. => Err(Outcome::Unclear(failure(FailureKind::Busy, said))),
+        _ => Ok(answer),
+    }
+}
+
+pub(crate) fn again(kind: FailureKind, after: Option<Duration>, text: String) -> Outcome {
+    Outcome::TryAgain { after, failure: failure(kind, text) }
+}
+
+pub(crate) fn failure(kind: FailureKind, text: String) -> Failure {
+    Failure { kind, at: clock::now(), text }
+}
+
+/// Retry-After in seconds. A date is rare and its clock not ours: a minute then.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers.get(RETRY_AFTER));
+    match value.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) if value.is_empty() => None,
+        Err(_) => Some(Duration::from_secs(60)),
+    }
+}
+
+fn text(value: Option<&HeaderValue>) -> &str {
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The whole chain, without the URL: it is known, and a query may hold what should not be told.
+fn words(error: reqwest::Error) -> String {
+    crate::report::chain(&error.without_url())
+}
+
+fn client(endpoint: &config::Endpoint) -> Result<reqwest::Client, Error> {
+    let name = || endpoint.name.clone();
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(endpoint)?)
+        .user_agent(concat!("vhr-agent/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .https_only(endpoint.url.starts_with("https:"))
+        .connect_timeout(endpoint.timeout.min(Duration::from_secs(20)))
+        .timeout(endpoint.timeout)
+        .pool_idle_timeout(IDLE)
+        .no_proxy();
+    if let Some(proxy) = &endpoint.proxy {
+        let proxy = reqwest::Proxy::all(proxy).map_err(|source| Error::Client { endpoint: name(), source })?;
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|source| Error::Client { endpoint: name(), source })
+}
+
+/// The system's certificate authorities, and the one configured; our certificate where the endpoint wants one.
+fn tls(endpoint: &config::Endpoint) -> Result<rustls::ClientConfig, Error> {
+    let name = || endpoint.name.clone();
+    let mut roots = rustls::RootCertStore::empty();
+    // Certificates of the system that do not read are the system's matter; those that do are enough.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = &endpoint.tls.ca {
+        for certificate in certificates(path, &endpoint.name)? {
+            roots.add(certificate).map_err(|source| Error::Tls { endpoint: name(), source })?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|source| Error::Tls { endpoint: name(), source })?
+        .with_root_certificates(roots);
+    match (&endpoint.tls.cert, &endpoint.tls.key) {
+        (Some(cert), Some(key)) => {
+            let chain = certificates(cert, &endpoint.name)?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|source| Error::Pem { endpoint: name(), path: key.clone(), source })?;
+            builder.with_client_auth_cert(chain, key).map_err(|source| Error::Tls { endpoint: name(), source })
+        }
+        _ => Ok(builder.with_no_client_auth()),
+    }
+}
+
+fn certificates(path: &Path, endpoint: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let failed = |source| Error::Pem { endpoint: endpoint.to_owned(), path: path.to_owned(), source };
+    CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+}
