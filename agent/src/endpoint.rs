@@ -113,9 +113,11 @@ impl Wire {
         let client = client(endpoint)?;
         Ok(match &endpoint.kind {
             config::Kind::Fhir { profile, auth } => Self::Fhir(fhir::Fhir::new(client, endpoint, profile, auth)?),
-            config::Kind::Bhxh { username, password, standard } => {
-                Self::Bhxh(bhxh::Bhxh::new(client, endpoint, username, password, *standard)?)
-            }
+            config::Kind::Bhxh {
+                username,
+                password,
+                standard,
+            } => Self::Bhxh(bhxh::Bhxh::new(client, endpoint, username, password, *standard)?),
         })
     }
 
@@ -207,11 +209,18 @@ pub(crate) fn trouble(call: Call) -> Result<Answer, Outcome> {
 }
 
 pub(crate) fn again(kind: FailureKind, after: Option<Duration>, text: String) -> Outcome {
-    Outcome::TryAgain { after, failure: failure(kind, text) }
+    Outcome::TryAgain {
+        after,
+        failure: failure(kind, text),
+    }
 }
 
 pub(crate) fn failure(kind: FailureKind, text: String) -> Failure {
-    Failure { kind, at: clock::now(), text }
+    Failure {
+        kind,
+        at: clock::now(),
+        text,
+    }
 }
 
 /// Retry-After in seconds. A date is rare and its clock not ours: a minute then.
@@ -240,46 +249,72 @@ fn client(endpoint: &config::Endpoint) -> Result<reqwest::Client, Error> {
         .user_agent(concat!("vhr-agent/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .https_only(endpoint.url.starts_with("https:"))
+        .https_only(endpoint.url.as_str().starts_with("https:"))
         .connect_timeout(endpoint.timeout.min(Duration::from_secs(20)))
         .timeout(endpoint.timeout)
         .pool_idle_timeout(IDLE)
         .no_proxy();
     if let Some(proxy) = &endpoint.proxy {
-        let proxy = reqwest::Proxy::all(proxy).map_err(|source| Error::Client { endpoint: name(), source })?;
+        let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|source| Error::Client {
+            endpoint: name(),
+            source,
+        })?;
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|source| Error::Client { endpoint: name(), source })
+    builder.build().map_err(|source| Error::Client {
+        endpoint: name(),
+        source,
+    })
 }
 
-/// The system's certificate authorities, and the one configured; our certificate where the endpoint wants one.
+/// The system's certificate authorities, or only the one configured; our certificate where the endpoint wants one.
 fn tls(endpoint: &config::Endpoint) -> Result<rustls::ClientConfig, Error> {
     let name = || endpoint.name.clone();
     let mut roots = rustls::RootCertStore::empty();
-    // Certificates of the system that do not read are the system's matter; those that do are enough.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = &endpoint.tls.ca {
         for certificate in certificates(path, &endpoint.name)? {
-            roots.add(certificate).map_err(|source| Error::Tls { endpoint: name(), source })?;
+            roots.add(certificate).map_err(|source| Error::Tls {
+                endpoint: name(),
+                source,
+            })?;
         }
+    } else {
+        // Certificates of the system that do not read are the system's matter; those that do are enough.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|source| Error::Tls { endpoint: name(), source })?
+        .map_err(|source| Error::Tls {
+            endpoint: name(),
+            source,
+        })?
         .with_root_certificates(roots);
     match (&endpoint.tls.cert, &endpoint.tls.key) {
         (Some(cert), Some(key)) => {
             let chain = certificates(cert, &endpoint.name)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|source| Error::Pem { endpoint: name(), path: key.clone(), source })?;
-            builder.with_client_auth_cert(chain, key).map_err(|source| Error::Tls { endpoint: name(), source })
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|source| Error::Pem {
+                endpoint: name(),
+                path: key.clone(),
+                source,
+            })?;
+            builder.with_client_auth_cert(chain, key).map_err(|source| Error::Tls {
+                endpoint: name(),
+                source,
+            })
         }
         _ => Ok(builder.with_no_client_auth()),
     }
 }
 
 fn certificates(path: &Path, endpoint: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let failed = |source| Error::Pem { endpoint: endpoint.to_owned(), path: path.to_owned(), source };
-    CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+    let failed = |source| Error::Pem {
+        endpoint: endpoint.to_owned(),
+        path: path.to_owned(),
+        source,
+    };
+    CertificateDer::pem_file_iter(path)
+        .map_err(failed)?
+        .collect::<Result<_, _>>()
+        .map_err(failed)
 }

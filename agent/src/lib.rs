@@ -1,5 +1,9 @@
 //! VHR Agent.
+pub mod clock;
+pub mod digest;
+pub mod endpoint;
 pub mod journal;
 pub mod queue;
 pub mod report;
+pub mod secret;
 pub mod spool;

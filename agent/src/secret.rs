@@ -84,9 +84,16 @@ pub fn read(source: &SecretSource) -> Result<Secret, Error> {
 }
 
 fn read_file(path: &Path) -> Result<String, Error> {
-    let failed = |source| Error::File { path: path.to_owned(), source };
+    let failed = |source| Error::File {
+        path: path.to_owned(),
+        source,
+    };
     let mut text = String::new();
-    File::open(path).map_err(failed)?.take(MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    File::open(path)
+        .map_err(failed)?
+        .take(MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     if text.len() as u64 > MAX {
         return Err(Error::TooLarge { path: path.to_owned() });
     }

@@ -272,7 +272,10 @@ fn entry(
     let request = match &resource.scope {
         Scope::Shared { identifier } => {
             let condition = format!("identifier={}", query_value(identifier));
-            shares.insert(Share { condition: format!("{kind}?{condition}"), changes: false });
+            shares.insert(Share {
+                condition: format!("{kind}?{condition}"),
+                changes: false,
+            });
             json!({"method": "POST", "url": kind, "ifNoneExist": condition})
         }
         scope => {
@@ -282,7 +285,10 @@ fn entry(
             }
             let url = format!("{kind}?identifier={UUID_SYSTEM}|{full_url}");
             if *scope == Scope::Facility {
-                shares.insert(Share { condition: url.clone(), changes: true });
+                shares.insert(Share {
+                    condition: url.clone(),
+                    changes: true,
+                });
             }
             json!({"method": "PUT", "url": url})
         }

@@ -3,12 +3,21 @@
 //! Every function here takes what it needs to know, the time included, and returns a value. The crate's dependency list is
 //! the rule "no I/O". In reading order:
 //!
-//! - [`id`], [`time`], [`record`], [`bundle`]: what a visit becomes;
-//! - [`delivery`], [`retry`]: what becomes of it on its way.
+//! - [`config`], [`say`], [`time`]: what a site wants, said to people in their language;
+//! - [`settle`]: when a watched file is complete;
+//! - [`id`], [`record`], [`bundle`]: what a visit becomes;
+//! - [`delivery`], [`retry`], [`schedule`]: what becomes of it on its way;
+//! - [`status`], [`control`]: what is told about it.
 
 pub mod bundle;
+pub mod config;
+pub mod control;
 pub mod delivery;
 pub mod id;
 pub mod record;
 pub mod retry;
+pub mod say;
+pub mod schedule;
+pub mod settle;
+pub mod status;
 pub mod time;

@@ -35,10 +35,24 @@ pub(super) struct Auth {
 #[derive(Debug)]
 enum Way {
     None,
-    Basic { username: String, password: Secret },
+    Basic {
+        username: String,
+        password: Secret,
+    },
     Bearer(Secret),
-    ClientSecret { token_url: String, client_id: String, client_secret: Secret, scope: Option<String> },
-    Assertion { token_url: String, client_id: String, key_id: String, key: Key, scope: Option<String> },
+    ClientSecret {
+        token_url: String,
+        client_id: String,
+        client_secret: Secret,
+        scope: Option<String>,
+    },
+    Assertion {
+        token_url: String,
+        client_id: String,
+        key_id: String,
+        key: Key,
+        scope: Option<String>,
+    },
 }
 
 enum Key {
@@ -54,29 +68,53 @@ impl std::fmt::Debug for Key {
 
 impl Auth {
     pub(super) fn new(auth: &config::Auth, client: reqwest::Client, endpoint: &str) -> Result<Self, Error> {
-        let read = |source| secret::read(source).map_err(|source| Error::Secret { endpoint: endpoint.to_owned(), source });
+        let read = |source| {
+            secret::read(source).map_err(|source| Error::Secret {
+                endpoint: endpoint.to_owned(),
+                source,
+            })
+        };
         let way = match auth {
             config::Auth::None => Way::None,
-            config::Auth::Basic { username, password } => {
-                Way::Basic { username: username.clone(), password: read(password)? }
-            }
+            config::Auth::Basic { username, password } => Way::Basic {
+                username: username.clone(),
+                password: read(password)?,
+            },
             config::Auth::Bearer { token } => Way::Bearer(read(token)?),
-            config::Auth::OAuth2Client { token_url, client_id, client_secret, scope } => Way::ClientSecret {
-                token_url: token_url.clone(),
+            config::Auth::OAuth2Client {
+                token_url,
+                client_id,
+                client_secret,
+                scope,
+            } => Way::ClientSecret {
+                token_url: token_url.as_str().to_owned(),
                 client_id: client_id.clone(),
                 client_secret: read(client_secret)?,
                 scope: scope.clone(),
             },
-            config::Auth::SmartBackend { token_url, client_id, private_key, key_id, algorithm, scope } => Way::Assertion {
-                token_url: token_url.clone(),
+            config::Auth::SmartBackend {
+                token_url,
+                client_id,
+                private_key,
+                key_id,
+                algorithm,
+                scope,
+            } => Way::Assertion {
+                token_url: token_url.as_str().to_owned(),
                 client_id: client_id.clone(),
                 key_id: key_id.clone(),
-                key: Key::read(&read(private_key)?, *algorithm)
-                    .map_err(|why| Error::SigningKey { endpoint: endpoint.to_owned(), why })?,
-                scope: scope.clone(),
+                key: Key::read(&read(private_key)?, *algorithm).map_err(|why| Error::SigningKey {
+                    endpoint: endpoint.to_owned(),
+                    why,
+                })?,
+                scope: Some(scope.clone()),
             },
         };
-        Ok(Self { way, client, token: Mutex::new(None) })
+        Ok(Self {
+            way,
+            client,
+            token: Mutex::new(None),
+        })
     }
 
     /// Adds what the endpoint wants to see; asks for a token where none is at hand.
@@ -111,15 +149,30 @@ impl Auth {
         let mut form = vec![("grant_type", "client_credentials".to_owned())];
         let (token_url, scope) = match &self.way {
             Way::ClientSecret { token_url, scope, .. } => (token_url, scope),
-            Way::Assertion { token_url, client_id, key_id, key, scope } => {
+            Way::Assertion {
+                token_url,
+                client_id,
+                key_id,
+                key,
+                scope,
+            } => {
                 let assertion = key
                     .assertion(client_id, key_id, token_url, now)
                     .map_err(|why| again(FailureKind::OurSide, None, why))?;
-                form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()));
+                form.push((
+                    "client_assertion_type",
+                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned(),
+                ));
                 form.push(("client_assertion", assertion));
                 (token_url, scope)
             }
-            _ => return Err(again(FailureKind::OurSide, None, "no token is asked for with this kind of auth".into())),
+            _ => {
+                return Err(again(
+                    FailureKind::OurSide,
+                    None,
+                    "no token is asked for with this kind of auth".into(),
+                ));
+            }
         };
         form.extend(scope.as_ref().map(|scope| ("scope", scope.clone())));
         let mut request = self
@@ -127,14 +180,23 @@ impl Auth {
             .post(token_url)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("Accept", "application/json")
-            .body(super::bhxh::form(form.iter().map(|(name, value)| (*name, value.as_str()))));
-        if let Way::ClientSecret { client_id, client_secret, .. } = &self.way {
+            .body(super::bhxh::form(
+                form.iter().map(|(name, value)| (*name, value.as_str())),
+            ));
+        if let Way::ClientSecret {
+            client_id,
+            client_secret,
+            ..
+        } = &self.way
+        {
             request = request.basic_auth(client_id, Some(client_secret.reveal()));
         }
         // Whatever becomes of a token request, nothing was delivered: another try is harmless.
         let answer = match call(request).await {
             Call::Answered(answer) => answer,
-            Call::NotSent(text) | Call::Lost(text) => return Err(again(FailureKind::NoConnection, None, format!("token: {text}"))),
+            Call::NotSent(text) | Call::Lost(text) => {
+                return Err(again(FailureKind::NoConnection, None, format!("token: {text}")));
+            }
         };
         let json = answer.json().unwrap_or_default();
         match (answer.status, json["access_token"].as_str()) {
@@ -142,10 +204,18 @@ impl Auth {
                 let life = json["expires_in"].as_u64().map_or(UNTOLD, Duration::from_secs);
                 Ok((Secret::new(token), life))
             }
-            (status @ (429 | 500..), _) => Err(again(FailureKind::Busy, answer.retry_after, format!("token: HTTP {status}"))),
+            (status @ (429 | 500..), _) => Err(again(
+                FailureKind::Busy,
+                answer.retry_after,
+                format!("token: HTTP {status}"),
+            )),
             (status, _) => {
                 let error = json["error"].as_str().unwrap_or("no token in the answer");
-                Err(again(FailureKind::NotLetIn, answer.retry_after, format!("token: HTTP {status}, {error}")))
+                Err(again(
+                    FailureKind::NotLetIn,
+                    answer.retry_after,
+                    format!("token: HTTP {status}, {error}"),
+                ))
             }
         }
     }
@@ -154,14 +224,20 @@ impl Auth {
 impl Key {
     fn read(pem: &Secret, algorithm: Algorithm) -> Result<Self, String> {
         let der = PrivateKeyDer::from_pem_slice(pem.reveal().as_bytes()).map_err(|e| e.to_string())?;
-        let PrivateKeyDer::Pkcs8(der) = der else { return Err("it is not a PKCS#8 key (BEGIN PRIVATE KEY)".into()) };
+        let PrivateKeyDer::Pkcs8(der) = der else {
+            return Err("it is not a PKCS#8 key (BEGIN PRIVATE KEY)".into());
+        };
         let bytes = der.secret_pkcs8_der();
         match algorithm {
             Algorithm::Es384 => {
                 let way = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
-                EcdsaKeyPair::from_pkcs8(way, bytes, &SystemRandom::new()).map(Self::Es384).map_err(|e| e.to_string())
+                EcdsaKeyPair::from_pkcs8(way, bytes, &SystemRandom::new())
+                    .map(Self::Es384)
+                    .map_err(|e| e.to_string())
             }
-            Algorithm::Rs384 => RsaKeyPair::from_pkcs8(bytes).map(Self::Rs384).map_err(|e| e.to_string()),
+            Algorithm::Rs384 => RsaKeyPair::from_pkcs8(bytes)
+                .map(Self::Rs384)
+                .map_err(|e| e.to_string()),
         }
     }
 
@@ -179,13 +255,22 @@ impl Key {
             "iss": client_id, "sub": client_id, "aud": audience, "exp": seconds + 300, "iat": seconds,
             "jti": URL_SAFE_NO_PAD.encode(id),
         });
-        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(head.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let text = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(head.to_string()),
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        );
         let random = SystemRandom::new();
         let signature = match self {
-            Self::Es384(key) => key.sign(&random, text.as_bytes()).map_err(|e| e.to_string())?.as_ref().to_vec(),
+            Self::Es384(key) => key
+                .sign(&random, text.as_bytes())
+                .map_err(|e| e.to_string())?
+                .as_ref()
+                .to_vec(),
             Self::Rs384(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
-                key.sign(&signature::RSA_PKCS1_SHA384, &random, text.as_bytes(), &mut signature).map_err(|e| e.to_string())?;
+                key.sign(&signature::RSA_PKCS1_SHA384, &random, text.as_bytes(), &mut signature)
+                    .map_err(|e| e.to_string())?;
                 signature
             }
         };
@@ -203,11 +288,20 @@ mod tests {
     fn a_smart_assertion_is_signed_by_our_key_and_says_who_we_are() {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
         let key = Key::read(&Secret::new(pair.serialize_pem()), Algorithm::Es384).unwrap();
-        let token = key.assertion("agent-79999", "k1", "https://example.org/token", Timestamp::from_millis(1_000_000)).unwrap();
+        let token = key
+            .assertion(
+                "agent-79999",
+                "k1",
+                "https://example.org/token",
+                Timestamp::from_millis(1_000_000),
+            )
+            .unwrap();
         let (text, signature) = token.rsplit_once('.').unwrap();
         let Key::Es384(own) = &key else { panic!("not ES384") };
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-        UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, own.public_key()).verify(text.as_bytes(), &signature).unwrap();
+        UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, own.public_key())
+            .verify(text.as_bytes(), &signature)
+            .unwrap();
         let claims = URL_SAFE_NO_PAD.decode(text.split_once('.').unwrap().1).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
         assert_eq!((&claims["iss"], &claims["exp"]), (&json!("agent-79999"), &json!(1300)));

@@ -64,14 +64,16 @@ impl Bhxh {
         password: &SecretSource,
         standard: Standard,
     ) -> Result<Self, Error> {
-        let password =
-            secret::read(password).map_err(|source| Error::Secret { endpoint: endpoint.name.clone(), source })?;
+        let password = secret::read(password).map_err(|source| Error::Secret {
+            endpoint: endpoint.name.clone(),
+            source,
+        })?;
         let function = match standard {
             Standard::Qd130 => "guiHoSoXmlQD130",
             Standard::Qd4750 => "guiHoSoXmlQD4750",
             Standard::Qd3176 => "guiHoSoXmlQD3176",
         };
-        let base = endpoint.url.trim_end_matches('/');
+        let base = endpoint.url.as_str().trim_end_matches('/');
         Ok(Self {
             client,
             token_url: format!("{base}/api/token/take"),
@@ -178,9 +180,15 @@ impl Bhxh {
         {
             return Ok(token.clone());
         }
-        let body = form([("username", self.username.as_str()), ("password", self.password.reveal())]);
-        let request =
-            self.client.post(&self.token_url).header("Content-Type", "application/x-www-form-urlencoded").body(body);
+        let body = form([
+            ("username", self.username.as_str()),
+            ("password", self.password.reveal()),
+        ]);
+        let request = self
+            .client
+            .post(&self.token_url)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body);
         // Whatever becomes of a token request, no claim was sent: another try is harmless.
         let answer = match trouble(call(request).await) {
             Ok(answer) => answer,
@@ -209,14 +217,28 @@ fn read_token(answer: &Answer, now: Timestamp) -> Result<Token, Outcome> {
         ("200", Some(access), Some(id)) if !access.is_empty() => {
             let told = key["expires_in"].as_str().and_then(expiry);
             let until = told.unwrap_or(Timestamp::MAX).min(now.plus(LONGEST)).minus(MARGIN);
-            Ok(Token { access: Secret::new(access), id: Secret::new(id), until })
+            Ok(Token {
+                access: Secret::new(access),
+                id: Secret::new(id),
+                until,
+            })
         }
         // An outage shows itself as success with an empty token.
-        ("200" | "", ..) => {
-            Err(again(FailureKind::Busy, answer.retry_after, format!("token: HTTP {} without a token", answer.status)))
-        }
-        ("500" | "408", ..) => Err(again(FailureKind::Busy, answer.retry_after, format!("token: maKetQua {code}"))),
-        _ => Err(again(FailureKind::NotLetIn, answer.retry_after, format!("token: maKetQua {code}: wrong account?"))),
+        ("200" | "", ..) => Err(again(
+            FailureKind::Busy,
+            answer.retry_after,
+            format!("token: HTTP {} without a token", answer.status),
+        )),
+        ("500" | "408", ..) => Err(again(
+            FailureKind::Busy,
+            answer.retry_after,
+            format!("token: maKetQua {code}"),
+        )),
+        _ => Err(again(
+            FailureKind::NotLetIn,
+            answer.retry_after,
+            format!("token: maKetQua {code}: wrong account?"),
+        )),
     }
 }
 
@@ -259,7 +281,10 @@ pub(super) fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
 }
 
 fn md5_upper(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02X}")).collect()
+    Md5::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect()
 }
 
 fn results(table: &str) -> BTreeMap<String, (Meaning, String)> {
@@ -286,7 +311,10 @@ mod tests {
 
     fn gateway() -> Bhxh {
         Bhxh {
-            client: reqwest::Client::builder().tls_backend_preconfigured(tls()).build().unwrap(),
+            client: reqwest::Client::builder()
+                .tls_backend_preconfigured(tls())
+                .build()
+                .unwrap(),
             token_url: String::new(),
             send_url: String::new(),
             username: String::new(),
@@ -306,8 +334,16 @@ mod tests {
     }
 
     fn outcome(status: u16, body: &str) -> Outcome {
-        let answer = Answer { status, retry_after: None, content_type: String::new(), body: body.as_bytes().to_vec() };
-        let claim = Claim { bytes: b"<x/>".to_vec(), note: Some("split".into()) };
+        let answer = Answer {
+            status,
+            retry_after: None,
+            content_type: String::new(),
+            body: body.as_bytes().to_vec(),
+        };
+        let claim = Claim {
+            bytes: b"<x/>".to_vec(),
+            note: Some("split".into()),
+        };
         match trouble(Call::Answered(answer)) {
             Ok(answer) => gateway().outcome(&answer, &claim),
             Err(outcome) => outcome,
@@ -315,16 +351,26 @@ mod tests {
     }
 
     fn token(body: &str, now: Timestamp) -> Result<Token, Outcome> {
-        let answer = Answer { status: 200, retry_after: None, content_type: String::new(), body: body.as_bytes().to_vec() };
+        let answer = Answer {
+            status: 200,
+            retry_after: None,
+            content_type: String::new(),
+            body: body.as_bytes().to_vec(),
+        };
         read_token(&answer, now)
     }
 
     #[test]
     fn received_is_kept_apart_from_accepted_and_the_receipt_says_what_was_done_to_the_file() {
         let body = r#"{"maKetQua":"200","maGiaoDich":"GD7","thongDiep":"Tiếp nhận thành công"}"#;
-        let Outcome::Accepted(receipt) = outcome(200, body) else { panic!("not received") };
+        let Outcome::Accepted(receipt) = outcome(200, body) else {
+            panic!("not received")
+        };
         assert_eq!(receipt.standing, Standing::Received);
-        assert_eq!((receipt.reference.as_deref(), receipt.note.as_deref()), (Some("GD7"), Some("split")));
+        assert_eq!(
+            (receipt.reference.as_deref(), receipt.note.as_deref()),
+            (Some("GD7"), Some("split"))
+        );
         assert_eq!(receipt.sent_sha256, sha256_hex(b"<x/>"));
     }
 
@@ -332,7 +378,10 @@ mod tests {
     fn a_refusal_under_http_200_is_a_refusal() {
         for code in ["\"205\"", "205", "123", "1001", "\"9999\""] {
             let said = outcome(200, &format!(r#"{{"maKetQua":{code},"thongDiep":"sai"}}"#));
-            assert!(matches!(said, Outcome::Refused(ref words) if words.contains("sai")), "{code}: {said:?}");
+            assert!(
+                matches!(said, Outcome::Refused(ref words) if words.contains("sai")),
+                "{code}: {said:?}"
+            );
         }
     }
 
@@ -342,7 +391,10 @@ mod tests {
         assert!(matches!(outcome(500, ""), Outcome::Unclear(_)));
         assert!(matches!(outcome(200, "<html>log in</html>"), Outcome::TryAgain { .. }));
         assert!(matches!(outcome(503, ""), Outcome::TryAgain { .. }));
-        assert!(matches!(outcome(200, r#"{"maKetQua":"500"}"#), Outcome::TryAgain { .. }));
+        assert!(matches!(
+            outcome(200, r#"{"maKetQua":"500"}"#),
+            Outcome::TryAgain { .. }
+        ));
     }
 
     #[test]
@@ -364,7 +416,10 @@ mod tests {
             Err(Outcome::TryAgain { failure, .. }) => failure.kind,
             other => panic!("{other:?}"),
         };
-        assert_eq!(kind(r#"{"maKetQua":"200","APIKey":{"access_token":"","id_token":""}}"#), FailureKind::Busy);
+        assert_eq!(
+            kind(r#"{"maKetQua":"200","APIKey":{"access_token":"","id_token":""}}"#),
+            FailureKind::Busy
+        );
         assert_eq!(kind(r#"{"maKetQua":"401"}"#), FailureKind::NotLetIn);
     }
 

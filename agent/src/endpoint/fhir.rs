@@ -32,12 +32,20 @@ impl Fhir {
         auth: &config::Auth,
     ) -> Result<Self, Error> {
         let auth = Auth::new(auth, client.clone(), &endpoint.name)?;
-        Ok(Self { client, url: endpoint.url.trim_end_matches('/').to_owned(), profile: profile.to_owned(), auth })
+        Ok(Self {
+            client,
+            url: endpoint.url.as_str().trim_end_matches('/').to_owned(),
+            profile: profile.to_owned(),
+            auth,
+        })
     }
 
     pub(super) async fn send(&self, parcel: &Parcel) -> Outcome {
         let Some(bundle) = parcel.record.bundles.get(&self.profile) else {
-            let text = format!("the record was mapped without profile {:?}; it has to be mapped again", self.profile);
+            let text = format!(
+                "the record was mapped without profile {:?}; it has to be mapped again",
+                self.profile
+            );
             return Outcome::Refused(text);
         };
         let mut renewed = false;
@@ -70,14 +78,21 @@ impl Fhir {
 /// What a FHIR server's answer to a transaction means.
 fn outcome(answer: &Answer, sent: &str) -> Outcome {
     let json = answer.json();
-    let kind = json.as_ref().and_then(|json| json["resourceType"].as_str()).unwrap_or_default();
+    let kind = json
+        .as_ref()
+        .and_then(|json| json["resourceType"].as_str())
+        .unwrap_or_default();
     match (answer.status, kind) {
         (200..=299, "Bundle") => read_entries(answer, json.as_ref().unwrap_or(&Value::Null), sent),
         (200..=299, _) => Outcome::Unclear(failure(
             FailureKind::NotTheInterface,
             format!("HTTP {} without the Bundle that answers a transaction", answer.status),
         )),
-        (409, _) => again(FailureKind::Busy, answer.retry_after, "HTTP 409: another write at the same time".into()),
+        (409, _) => again(
+            FailureKind::Busy,
+            answer.retry_after,
+            "HTTP 409: another write at the same time".into(),
+        ),
         (400 | 404 | 410 | 412 | 413 | 422, "OperationOutcome") | (400 | 412 | 413 | 422, _) => {
             let words = json.as_ref().map(operation_outcome).unwrap_or_default();
             Outcome::Refused(clip(format!("HTTP {}: {words}", answer.status)))
@@ -106,7 +121,10 @@ fn read_entries(answer: &Answer, bundle: &Value, sent: &str) -> Outcome {
         let response = &entry["response"];
         let status = response["status"].as_str().unwrap_or_default();
         if !status.starts_with('2') || has_error(&response["outcome"]) {
-            refused.push(format!("entry {at}: {status} {}", operation_outcome(&response["outcome"])));
+            refused.push(format!(
+                "entry {at}: {status} {}",
+                operation_outcome(&response["outcome"])
+            ));
         }
         if let Some(location) = response["location"].as_str()
             && (reference.is_none() || location.contains("Encounter/"))
@@ -134,7 +152,9 @@ fn sent_entries(bundle: &str) -> usize {
 
 fn has_error(outcome: &Value) -> bool {
     let severe = |issue: &Value| matches!(issue["severity"].as_str(), Some("error" | "fatal"));
-    outcome["issue"].as_array().is_some_and(|issues| issues.iter().any(severe))
+    outcome["issue"]
+        .as_array()
+        .is_some_and(|issues| issues.iter().any(severe))
 }
 
 /// The issues of an OperationOutcome in one line: where, how bad, what.
@@ -142,10 +162,19 @@ fn operation_outcome(outcome: &Value) -> String {
     let none = Vec::new();
     let issues = outcome["issue"].as_array().unwrap_or(&none);
     let words = issues.iter().map(|issue| {
-        let place = issue["expression"].as_array().or(issue["location"].as_array()).unwrap_or(&none);
+        let place = issue["expression"]
+            .as_array()
+            .or(issue["location"].as_array())
+            .unwrap_or(&none);
         let place = place.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-        let text = issue["diagnostics"].as_str().or(issue["details"]["text"].as_str()).unwrap_or_default();
-        let (severity, code) = (issue["severity"].as_str().unwrap_or("?"), issue["code"].as_str().unwrap_or("?"));
+        let text = issue["diagnostics"]
+            .as_str()
+            .or(issue["details"]["text"].as_str())
+            .unwrap_or_default();
+        let (severity, code) = (
+            issue["severity"].as_str().unwrap_or("?"),
+            issue["code"].as_str().unwrap_or("?"),
+        );
         format!("{place} ({severity}, {code}) {text}").trim_start().to_owned()
     });
     words.collect::<Vec<_>>().join("; ")
@@ -167,7 +196,12 @@ mod tests {
     const SENT: &str = r#"{"entry":[{"fullUrl":"urn:uuid:1"},{"fullUrl":"urn:uuid:2"}]}"#;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, content_type: JSON.into(), body: body.as_bytes().to_vec() }
+        Answer {
+            status,
+            retry_after: None,
+            content_type: JSON.into(),
+            body: body.as_bytes().to_vec(),
+        }
     }
 
     #[test]
@@ -175,7 +209,9 @@ mod tests {
         let body = r#"{"resourceType":"Bundle","type":"transaction-response","entry":[
             {"response":{"status":"201 Created","location":"Patient/1/_history/1"}},
             {"response":{"status":"200 OK","location":"Encounter/2/_history/3"}}]}"#;
-        let Outcome::Accepted(receipt) = outcome(&answer(200, body), SENT) else { panic!("not accepted") };
+        let Outcome::Accepted(receipt) = outcome(&answer(200, body), SENT) else {
+            panic!("not accepted")
+        };
         assert_eq!(receipt.reference.as_deref(), Some("Encounter/2/_history/3"));
         assert_eq!(receipt.sent_sha256, sha256_hex(SENT.as_bytes()));
     }
@@ -185,8 +221,13 @@ mod tests {
         let body = r#"{"resourceType":"Bundle","entry":[{"response":{"status":"201 Created"}},
             {"response":{"status":"200 OK","outcome":{"resourceType":"OperationOutcome","issue":[
               {"severity":"error","code":"invalid","expression":["Encounter.status"],"diagnostics":"not a code"}]}}}]}"#;
-        let Outcome::Refused(words) = outcome(&answer(200, body), SENT) else { panic!("not refused") };
-        assert!(words.contains("entry 2") && words.contains("Encounter.status (error, invalid) not a code"), "{words}");
+        let Outcome::Refused(words) = outcome(&answer(200, body), SENT) else {
+            panic!("not refused")
+        };
+        assert!(
+            words.contains("entry 2") && words.contains("Encounter.status (error, invalid) not a code"),
+            "{words}"
+        );
     }
 
     #[test]
@@ -200,7 +241,9 @@ mod tests {
     fn what_the_server_calls_invalid_is_refused_with_its_words() {
         let body = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"structure","details":{"text":"no status"}}]}"#;
         for status in [400, 404, 412, 422] {
-            let Outcome::Refused(words) = outcome(&answer(status, body), SENT) else { panic!("{status} not refused") };
+            let Outcome::Refused(words) = outcome(&answer(status, body), SENT) else {
+                panic!("{status} not refused")
+            };
             assert!(words.contains("no status"), "{words}");
         }
     }

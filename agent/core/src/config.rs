@@ -1,0 +1,336 @@
+//! The configuration of a site: TOML text becomes a checked [`Config`], or all its problems at once.
+//!
+//! Whoever holds a [`Config`] need not check it again: names are unique, addresses are encrypted or on this machine,
+//! durations and counts lie within their limits. Secrets are never in it, only where to find them. Nothing here opens a
+//! file: whether a folder or a credential is really there is for others to find out.
+
+mod endpoints;
+mod problem;
+mod reader;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod url;
+mod values;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use toml::de::DeTable;
+
+use crate::delivery::InDoubt;
+use crate::said;
+use crate::say::Language;
+use crate::schedule::Schedule;
+
+pub use problem::Problem;
+pub use url::Url;
+
+use reader::{Document, Table};
+
+/// The largest configuration that is read: far more than the largest hospital needs.
+pub const LARGEST: usize = 1024 * 1024;
+
+/// Everything a site decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Who and where we are.
+    pub site: Site,
+    /// Where the agent keeps its own files.
+    pub storage: Storage,
+    /// Where plugins lie.
+    pub plugins: Plugins,
+    /// The folders that are watched; at least one.
+    pub sources: Vec<Source>,
+    /// Where records are delivered; at least one.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// `[site]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Site {
+    /// The facility's code (MACSKCB), five letters or digits.
+    pub facility: String,
+    /// The facility's name, for people.
+    pub name: String,
+    /// The zone of times of day, in schedules and in messages.
+    pub timezone: Tz,
+    /// The language of messages for people.
+    pub language: Language,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storage {
+    /// Absolute, on a local disk.
+    pub dir: PathBuf,
+    /// The key that seals what is stored; by default the file `storage.key` in `dir`.
+    pub key: SecretSource,
+    /// How long an export is kept after its last delivery has ended.
+    pub keep: Duration,
+}
+
+/// `[plugins]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plugins {
+    /// Absolute, on a local disk.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[[source]]`: one watched folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Unique among sources.
+    pub name: String,
+    /// Absolute; may be on a share.
+    pub path: PathBuf,
+    /// Patterns of file names, with `*` and `?`.
+    pub include: Vec<String>,
+    /// The id of the plugin that maps these files.
+    pub plugin: String,
+    /// Unchanged for this long means complete; of no meaning where there is a `done_marker`.
+    pub settle: Duration,
+    /// A file `a.xml` is complete once `a.xml<done_marker>` lies beside it.
+    pub done_marker: Option<String>,
+    /// How often the whole folder is looked through, whatever events say.
+    pub rescan: Duration,
+    /// What becomes of a file once it is accepted.
+    pub after: After,
+}
+
+impl Source {
+    /// Whether a file of this name is an export; case does not matter, a done marker is none.
+    pub fn includes(&self, file_name: &str) -> bool {
+        let name = file_name.to_lowercase();
+        let is_marker = self
+            .done_marker
+            .as_ref()
+            .is_some_and(|marker| name.ends_with(&marker.to_lowercase()));
+        !is_marker
+            && self
+                .include
+                .iter()
+                .any(|pattern| values::matches(&pattern.to_lowercase(), &name))
+    }
+}
+
+/// What becomes of a source file once it is accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum After {
+    /// It stays where it is.
+    #[default]
+    Leave,
+    /// It is moved aside.
+    Archive,
+    /// It is removed.
+    Delete,
+}
+
+/// `[[endpoint]]`: one place records are delivered to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Unique among endpoints.
+    pub name: String,
+    /// What is spoken there.
+    pub kind: Kind,
+    /// The base address, without a slash at its end.
+    pub url: Url,
+    /// When deliveries may leave.
+    pub schedule: Schedule,
+    /// Classes of records that must not leave by this endpoint.
+    pub exclude: Vec<String>,
+    /// What to do where it is not known whether a delivery arrived.
+    pub in_doubt: InDoubt,
+    /// Own certificates, if any.
+    pub tls: Tls,
+    /// How many requests may be under way at once, 1 to 64.
+    pub in_flight: u32,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// The proxy requests go through.
+    pub proxy: Option<Url>,
+}
+
+/// What is spoken at an endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A FHIR R4 server.
+    Fhir {
+        /// Which identifier systems, profiles and fixed codings are written.
+        profile: String,
+        /// How we show who we are.
+        auth: Auth,
+    },
+    /// The insurance gateway.
+    Bhxh {
+        /// The account at the gateway.
+        username: String,
+        /// Its password.
+        password: SecretSource,
+        /// Which path is called.
+        standard: Standard,
+    },
+}
+
+/// How we show a FHIR server who we are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Auth {
+    /// Not at all, or only by a certificate.
+    #[default]
+    None,
+    /// HTTP Basic.
+    Basic {
+        /// The account.
+        username: String,
+        /// Its password.
+        password: SecretSource,
+    },
+    /// A fixed token.
+    Bearer {
+        /// The token.
+        token: SecretSource,
+    },
+    /// OAuth 2 client credentials.
+    OAuth2Client {
+        /// Where tokens are issued.
+        token_url: Url,
+        /// Our name there.
+        client_id: String,
+        /// Our password there.
+        client_secret: SecretSource,
+        /// What we ask for.
+        scope: Option<String>,
+    },
+    /// SMART Backend Services: a signed assertion instead of a password.
+    SmartBackend {
+        /// Where tokens are issued.
+        token_url: Url,
+        /// Our name there.
+        client_id: String,
+        /// The key that signs.
+        private_key: SecretSource,
+        /// Its name in the key set registered there.
+        key_id: String,
+        /// How it signs.
+        algorithm: Algorithm,
+        /// What we ask for.
+        scope: String,
+    },
+}
+
+/// How a SMART Backend Services assertion is signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// ECDSA on P-384.
+    #[default]
+    Es384,
+    /// RSA with SHA-384.
+    Rs384,
+}
+
+/// The decision whose tables the insurance gateway is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standard {
+    /// QĐ 130.
+    Qd130,
+    /// QĐ 4750.
+    Qd4750,
+    /// QĐ 3176.
+    #[default]
+    Qd3176,
+}
+
+/// `tls = { … }`: certificates, as files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// Whom to trust instead of the system's authorities.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate; never without `key`.
+    pub cert: Option<PathBuf>,
+    /// Its private key; never without `cert`.
+    pub key: Option<PathBuf>,
+}
+
+/// Where a secret is found. The secret itself never stands in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A credential the service manager hands over.
+    Credential(String),
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+impl Config {
+    /// The profiles FHIR endpoints ask for.
+    pub fn profiles(&self) -> BTreeSet<&str> {
+        let profiles = self.endpoints.iter().filter_map(|endpoint| match &endpoint.kind {
+            Kind::Fhir { profile, .. } => Some(profile.as_str()),
+            Kind::Bhxh { .. } => None,
+        });
+        profiles.collect()
+    }
+}
+
+/// Reads and checks a whole configuration. `file_name` is only shown in problems.
+///
+/// # Errors
+/// Every problem there is, by line; a file that is not TOML at all has just one.
+pub fn parse(text: &str, file_name: &str) -> Result<Config, Vec<Problem>> {
+    let document = Document::new(text, file_name);
+    if text.len() > LARGEST {
+        document.report(
+            0,
+            "",
+            said!("tệp cấu hình lớn hơn 1 MiB", "the configuration is larger than 1 MiB"),
+            said!(
+                "kiểm tra xem có chọn nhầm tệp không",
+                "check whether this is the right file"
+            ),
+        );
+        return Err(document.into_problems());
+    }
+    let config = match DeTable::parse(text) {
+        Ok(root) => whole(Table::root(&document, root.get_ref())),
+        Err(error) => {
+            // Only the parser's own words: its full text would repeat the line, and with it perhaps a password.
+            let why = error.message();
+            document.report(
+                error.span().map_or(0, |span| span.start),
+                "",
+                said!("sai cú pháp TOML: {why}", "not valid TOML: {why}"),
+                said!(
+                    r"chữ đặt trong ngoặc kép; đường dẫn Windows đặt trong nháy đơn: 'C:\HIS\export'",
+                    r"text goes in double quotes; Windows paths in single quotes: 'C:\HIS\export'"
+                ),
+            );
+            None
+        }
+    };
+    let problems = document.into_problems();
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+fn whole(mut root: Table<'_>) -> Option<Config> {
+    let site = root.section("site", sections::site);
+    let storage = root.section("storage", sections::storage);
+    let plugins = root.optional("plugins", |value| sections::plugins(value.table()?));
+    let own = storage.as_ref().map(|storage| storage.dir.as_path());
+    let sources = root.sections("source", |values| sections::sources(values, own));
+    let zone = site.as_ref().map_or(sections::DEFAULT_ZONE, |site| site.timezone);
+    let endpoints = root.sections("endpoint", |values| endpoints::endpoints(values, zone));
+    root.end();
+    Some(Config {
+        site: site?,
+        storage: storage?,
+        plugins: plugins.unwrap_or_default(),
+        sources: sources?,
+        endpoints: endpoints?,
+    })
+}

@@ -1,0 +1,125 @@
+//! Endpoints: secrets, addresses, schedules, and who we say we are.
+
+use super::super::*;
+use super::{GOOD, good_with, spoilt};
+use crate::time::Timestamp;
+
+#[test]
+fn a_secret_in_the_clear_is_refused_and_not_repeated() {
+    for clear in [
+        r#""s3cret""#,
+        "12345678",
+        r#"["s3cret"]"#,
+        r#"{ credential = "s3cret!" }"#,
+    ] {
+        let (places, found) = spoilt(r#"{ credential = "bhxh" }"#, clear);
+        assert_eq!(places.len(), 1, "{clear}");
+        assert!(places[0].starts_with("19 endpoint[2].password"), "{places:?}");
+        assert!(
+            !found[0].to_string().contains("s3cret") && !found[0].to_string().contains("1234"),
+            "{}",
+            found[0]
+        );
+    }
+    let (_, found) = spoilt(r#"{ credential = "bhxh" }"#, r#""s3cret""#);
+    assert!(found[0].hint.en.contains("{ credential = "), "{}", found[0]);
+}
+
+#[test]
+fn a_secret_has_exactly_one_place() {
+    for (wrong, key) in [
+        ("{}", "19 endpoint[2].password"),
+        (r#"{ env = "A", file = "/b" }"#, "19 endpoint[2].password"),
+        (r#"{ file = "secret" }"#, "19 endpoint[2].password.file"),
+        (r#"{ env = "A B" }"#, "19 endpoint[2].password.env"),
+        (r#"{ env = "A", vault = "x" }"#, "19 endpoint[2].password.vault"),
+    ] {
+        assert_eq!(spoilt(r#"{ credential = "bhxh" }"#, wrong).0, [key], "{wrong}");
+    }
+    let config = good_with(r#"{ credential = "bhxh" }"#, r#"{ env = "VHR_BHXH" }"#);
+    let Kind::Bhxh { password, .. } = &config.endpoints[1].kind else {
+        panic!("{config:?}")
+    };
+    assert_eq!(password, &SecretSource::Env("VHR_BHXH".to_owned()));
+}
+
+#[test]
+fn a_schedule_that_cannot_be_read_shows_the_six_fields() {
+    let (places, found) = spoilt("kind = \"fhir\"", "kind = \"fhir\"\nschedule = \"20:00\"");
+    assert_eq!(places, ["13 endpoint[1].schedule"]);
+    assert!(
+        found[0].hint.vi.contains("giây phút giờ ngày tháng thứ"),
+        "{}",
+        found[0]
+    );
+}
+
+#[test]
+fn schedules_are_on_the_clocks_of_the_site() {
+    let text = GOOD
+        .replace("[storage]", "timezone = \"Europe/Berlin\"\n[storage]")
+        .replace("kind = \"fhir\"", "kind = \"fhir\"\nschedule = \"0 0 20 * * *\"");
+    let config = parse(&text, "site.toml").unwrap();
+    let noon = Timestamp::parse_rfc3339("2026-08-01T12:00:00Z").unwrap();
+    assert_eq!(
+        config.endpoints[0].schedule.next_window(noon).to_rfc3339(),
+        "2026-08-01T18:00:00Z"
+    );
+}
+
+#[test]
+fn an_address_with_a_password_is_refused_without_repeating_it() {
+    let (places, found) = spoilt("https://vhr.example.vn", "https://bv:s3cret@vhr.example.vn");
+    assert_eq!(places, ["13 endpoint[1].url"]);
+    assert!(!found[0].to_string().contains("s3cret"));
+}
+
+#[test]
+fn every_way_to_show_who_we_are_is_read() {
+    let auth = |text: &str| {
+        let config = good_with("kind = \"fhir\"", &format!("kind = \"fhir\"\nauth = {text}"));
+        let Kind::Fhir { auth, .. } = config.endpoints[0].kind.clone() else {
+            panic!("{config:?}")
+        };
+        auth
+    };
+    let (secret, url) = (
+        SecretSource::Env("S".to_owned()),
+        Url::parse("https://login.example.vn/token", false).unwrap(),
+    );
+    assert_eq!(auth(r#"{ kind = "none" }"#), Auth::None);
+    assert_eq!(
+        auth(r#"{ kind = "basic", username = "bv", password = { env = "S" } }"#),
+        Auth::Basic {
+            username: "bv".to_owned(),
+            password: secret.clone()
+        }
+    );
+    assert_eq!(
+        auth(r#"{ kind = "bearer", token = { env = "S" } }"#),
+        Auth::Bearer { token: secret.clone() }
+    );
+    let smart = r#"{ kind = "smart-backend", token_url = "https://login.example.vn/token", client_id = "bv",
+        private_key = { env = "S" }, key_id = "1", algorithm = "RS384", scope = "system/*.cruds" }"#;
+    assert_eq!(
+        auth(smart),
+        Auth::SmartBackend {
+            token_url: url,
+            client_id: "bv".to_owned(),
+            private_key: secret,
+            key_id: "1".to_owned(),
+            algorithm: Algorithm::Rs384,
+            scope: "system/*.cruds".to_owned(),
+        }
+    );
+}
+
+#[test]
+fn all_that_is_missing_to_show_who_we_are_is_said_at_once() {
+    let (places, _) = spoilt(
+        "kind = \"fhir\"",
+        "kind = \"fhir\"\nauth = { kind = \"smart-backend\", token = 1 }",
+    );
+    let keys = ["token_url", "client_id", "private_key", "key_id", "scope", "token"];
+    assert_eq!(places, keys.map(|key| format!("13 endpoint[1].auth.{key}")));
+}

@@ -1,0 +1,277 @@
+//! Files as hospitals really send them: odd but readable, and a few that are broken on purpose.
+
+use super::envelope::{self, Shape};
+use super::tables::Style;
+use super::{ExpectedVisit, Fate, Options, Table, Visit};
+
+/// A way in which a readable file differs from the textbook. All its visits must arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oddity {
+    /// Three visits in one file, counted rightly.
+    ManyRecords,
+    /// Two visits in a file that says it holds one.
+    WrongCount,
+    /// Tables as nested XML instead of base64.
+    Inline,
+    /// The summary table comes last.
+    OtherOrder,
+    /// Byte-order marks before the file and inside the base64.
+    ByteOrderMark,
+    /// Free text in CDATA sections.
+    Cdata,
+    /// Windows line ends, inside and outside.
+    Crlf,
+    /// The file in UTF-16 with a byte-order mark.
+    Utf16,
+    /// Base64 in lines of 76 characters.
+    WrappedBase64,
+    /// A table nobody has described yet.
+    UnknownTable,
+    /// Of the birth date only the year is known.
+    YearOnlyBirth,
+    /// A facility signature around one visit: must be forwarded byte for byte.
+    Signed,
+    /// A facility signature around two visits.
+    SignedMany,
+}
+
+/// A file that is broken on purpose, and must cost no more than the visit it breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breakage {
+    /// The middle one of three visits has bad base64 in XML2.
+    BadBase64,
+    /// A table is cut off inside its base64.
+    BrokenTable,
+    /// The file ends in the middle of its last visit.
+    Truncated,
+    /// The file declares an entity.
+    Doctype,
+    /// No bytes at all.
+    Empty,
+    /// No table says which visit it belongs to.
+    NoKey,
+}
+
+impl Oddity {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::ManyRecords,
+        Self::WrongCount,
+        Self::Inline,
+        Self::OtherOrder,
+        Self::ByteOrderMark,
+        Self::Cdata,
+        Self::Crlf,
+        Self::Utf16,
+        Self::WrappedBase64,
+        Self::UnknownTable,
+        Self::YearOnlyBirth,
+        Self::Signed,
+        Self::SignedMany,
+    ];
+
+    pub(super) fn note(self) -> &'static str {
+        match self {
+            Self::ManyRecords => "three visits in one file",
+            Self::WrongCount => "two visits, SOLUONGHOSO says 1",
+            Self::Inline => "tables as nested XML, not base64",
+            Self::OtherOrder => "XML1 comes last",
+            Self::ByteOrderMark => "byte-order marks outside and inside the base64",
+            Self::Cdata => "free text in CDATA",
+            Self::Crlf => "CRLF line ends",
+            Self::Utf16 => "UTF-16 with byte-order mark",
+            Self::WrappedBase64 => "base64 wrapped in lines",
+            Self::UnknownTable => "unknown table XML16",
+            Self::YearOnlyBirth => "only the year of birth is known",
+            Self::Signed => "signed, one visit",
+            Self::SignedMany => "signed, two visits",
+        }
+    }
+
+    pub(super) fn visits(self) -> usize {
+        match self {
+            Self::ManyRecords => 3,
+            Self::WrongCount | Self::SignedMany => 2,
+            _ => 1,
+        }
+    }
+
+    /// The file, from the visits with these numbers.
+    pub(super) fn write(
+        self,
+        options: &Options,
+        numbers: std::ops::Range<u64>,
+    ) -> (Vec<u8>, Vec<ExpectedVisit>) {
+        let style = Style {
+            cdata: self == Self::Cdata,
+            crlf: self == Self::Crlf,
+        };
+        let mut visits: Vec<Visit> = numbers
+            .map(|number| {
+                Visit::tweaked(options, number, style, |course| {
+                    if self == Self::YearOnlyBirth {
+                        course.person.birth_year_only = true;
+                    }
+                })
+            })
+            .collect();
+        match self {
+            Self::OtherOrder => visits.iter_mut().for_each(|visit| visit.tables.reverse()),
+            Self::UnknownTable => visits.iter_mut().for_each(add_unknown_table),
+            _ => {}
+        }
+        let shape = Shape {
+            count: (self == Self::WrongCount).then_some(1),
+            inline: self == Self::Inline,
+            bom: self == Self::ByteOrderMark,
+            crlf: self == Self::Crlf,
+            wrapped: self == Self::WrappedBase64,
+            utf16: self == Self::Utf16,
+            signed: matches!(self, Self::Signed | Self::SignedMany),
+        };
+        let expected = visits
+            .iter()
+            .map(|visit| ExpectedVisit::whole(&visit.key))
+            .collect();
+        (
+            envelope::file(shape, &options.facility, options.first_day, &visits),
+            expected,
+        )
+    }
+}
+
+impl Breakage {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::BadBase64,
+        Self::BrokenTable,
+        Self::Truncated,
+        Self::Doctype,
+        Self::Empty,
+        Self::NoKey,
+    ];
+
+    pub(super) fn note(self) -> &'static str {
+        match self {
+            Self::BadBase64 => "bad base64 in XML2 of the middle visit",
+            Self::BrokenTable => "XML2 is cut off inside its base64",
+            Self::Truncated => "the file ends inside its last visit",
+            Self::Doctype => "the file declares an entity",
+            Self::Empty => "the file is empty",
+            Self::NoKey => "MA_LK is missing",
+        }
+    }
+
+    /// Visits in the file, and how many of them are whole.
+    pub(super) fn visits(self) -> (usize, usize) {
+        match self {
+            Self::BadBase64 | Self::Truncated => (3, 2),
+            Self::BrokenTable | Self::Doctype | Self::NoKey => (1, 0),
+            Self::Empty => (0, 0),
+        }
+    }
+
+    pub(super) fn write(
+        self,
+        options: &Options,
+        numbers: std::ops::Range<u64>,
+    ) -> (Vec<u8>, Vec<ExpectedVisit>) {
+        let mut visits: Vec<Visit> = numbers
+            .map(|number| Visit::tweaked(options, number, Style::default(), |_| {}))
+            .collect();
+        let mut expected: Vec<_> = visits
+            .iter()
+            .map(|visit| ExpectedVisit::whole(&visit.key))
+            .collect();
+        let broken = match self {
+            Self::BadBase64 => Some(1),
+            Self::Truncated => Some(2),
+            Self::BrokenTable | Self::Doctype | Self::NoKey => Some(0),
+            Self::Empty => None,
+        };
+        if let Some(visit) = broken {
+            expected[visit].fate = Fate::Broken(self.note());
+        }
+        if self == Self::BrokenTable {
+            cut_table(&mut visits[0], "XML2");
+        } else if self == Self::NoKey {
+            expected[0].key = None;
+            remove_key(&mut visits[0]);
+        }
+        let mut bytes = envelope::file(
+            Shape::default(),
+            &options.facility,
+            options.first_day,
+            &visits,
+        );
+        match self {
+            Self::BadBase64 => spoil_base64(&mut bytes, 1, "XML2"),
+            Self::Truncated => {
+                let last = nth_record(&bytes, 2);
+                bytes.truncate(last + (bytes.len() - last) / 2);
+            }
+            Self::Doctype => declare_entity(&mut bytes, &options.facility),
+            Self::Empty => bytes.clear(),
+            Self::BrokenTable | Self::NoKey => {}
+        }
+        (bytes, expected)
+    }
+}
+
+fn add_unknown_table(visit: &mut Visit) {
+    let key = &visit.key;
+    let xml = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BANG_MOI>\n<MA_LK>{key}</MA_LK>\n</BANG_MOI>\n"
+    );
+    visit.tables.push(Table { name: "XML16", xml });
+}
+
+fn cut_table(visit: &mut Visit, name: &str) {
+    for table in visit.tables.iter_mut().filter(|table| table.name == name) {
+        let mut half = table.xml.len() / 2;
+        while !table.xml.is_char_boundary(half) {
+            half += 1;
+        }
+        table.xml.truncate(half);
+    }
+}
+
+fn remove_key(visit: &mut Visit) {
+    let element = format!("<MA_LK>{}</MA_LK>\n", visit.key);
+    for table in &mut visit.tables {
+        table.xml = table.xml.replace(&element, "");
+    }
+}
+
+/// Puts characters that base64 does not know into the named table of one record.
+fn spoil_base64(bytes: &mut [u8], record: usize, table: &str) {
+    let record = nth_record(bytes, record);
+    let marker = format!("<LOAIHOSO>{table}</LOAIHOSO>\n<NOIDUNGFILE>");
+    if let Some(at) = find(&bytes[record..], marker.as_bytes()) {
+        let content = record + at + marker.len();
+        bytes[content + 40..content + 44].copy_from_slice(b"#?#?");
+    }
+}
+
+fn declare_entity(bytes: &mut Vec<u8>, facility: &str) {
+    let text = String::from_utf8_lossy(bytes)
+        .replacen(
+            "<GIAMDINHHS",
+            &format!("<!DOCTYPE GIAMDINHHS [<!ENTITY ma \"{facility}\">]>\n<GIAMDINHHS"),
+            1,
+        )
+        .replacen(&format!("<MACSKCB>{facility}<"), "<MACSKCB>&ma;<", 1);
+    *bytes = text.into_bytes();
+}
+
+fn nth_record(bytes: &[u8], nth: usize) -> usize {
+    let mut from = 0;
+    for _ in 0..=nth {
+        from += find(&bytes[from..], b"<HOSO>").map_or(0, |at| at + 1);
+    }
+    from - 1
+}
+
+fn find(within: &[u8], what: &[u8]) -> Option<usize> {
+    within.windows(what.len()).position(|window| window == what)
+}
