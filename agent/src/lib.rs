@@ -1,7 +1,10 @@
 //! VHR Agent.
 pub mod clock;
+pub mod deliver;
+pub mod demo;
 pub mod digest;
 pub mod endpoint;
+pub mod frame;
 pub mod journal;
 pub mod queue;
 pub mod report;

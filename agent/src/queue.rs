@@ -88,7 +88,7 @@ pub struct SourceCounts {
     pub files_set_aside: u64,
 }
 
-/// A delivery on its way.
+/// A delivery that is about to be sent.
 #[derive(Debug, Clone)]
 pub struct Taken {
     /// Which.
@@ -270,25 +270,25 @@ impl Queue {
         Ok(counts)
     }
 
-    /// Takes up to `want` deliveries that are due at `horizon` and lets them begin. `may_go` is asked for each in turn and
-    /// has reserved what it said yes to.
+    /// Chooses up to `want` deliveries that may be sent now; nobody else touches them until they are settled. With
+    /// `at_once`, also those whose window has not come, unless they were tried since that time. `may_go` is asked for each
+    /// in turn and has reserved what it said yes to.
     ///
     /// # Errors
-    /// When the index or the journal fails.
-    pub async fn take(
+    /// When the index fails.
+    pub async fn choose(
         &self,
         endpoint: &EndpointId,
         now: Timestamp,
-        horizon: Timestamp,
+        at_once: Option<Timestamp>,
         want: usize,
-        sync: Sync,
-        mut may_go: impl FnMut(&DeliveryId, &RecordPlace) -> bool,
+        mut may_go: impl FnMut(&RecordPlace) -> bool,
     ) -> Result<Vec<Taken>, Error> {
         let _one_at_a_time = self.steps.lock().await;
         let mut taken = Vec::new();
         for item in self.index.due(endpoint).take(LOOK_AHEAD) {
             let (not_before, record) = item?;
-            if not_before > horizon || taken.len() >= want {
+            if (not_before > now && at_once.is_none()) || taken.len() >= want {
                 break;
             }
             let id = DeliveryId {
@@ -298,33 +298,32 @@ impl Queue {
             let (Some(row), Some(place)) = (self.index.delivery(&id)?, self.index.record(record)?) else {
                 continue;
             };
+            let State::Waiting { last, .. } = &row.state else {
+                continue;
+            };
+            let tried_since = at_once.is_some_and(|began| last.as_ref().is_some_and(|last| last.at >= began));
             // A newer version never overtakes an older one that is still on its way.
             let oldest = self.index.open_for(endpoint, &row.visit).next().transpose()?;
-            if oldest != Some(record) || self.lock_busy().contains(&id) || !may_go(&id, &place) {
+            if (not_before > now && tried_since)
+                || oldest != Some(record)
+                || self.lock_busy().contains(&id)
+                || !may_go(&place)
+            {
                 continue;
             }
             let state = row.state.start(now).map_err(|e| Error::Step(id.clone(), e))?;
             self.lock_busy().insert(id.clone());
             taken.push(Taken { id, place, state });
         }
-        if taken.is_empty() {
-            return Ok(taken);
-        }
-        let entries = taken.iter().map(|taken| step(&taken.id, now, &taken.state)).collect();
-        let ticket = self.begin();
-        let positions = match self.journal.append(entries, sync).await {
-            Ok(positions) => positions,
-            Err(e) => {
-                let mut busy = self.lock_busy();
-                taken.iter().for_each(|taken| drop(busy.remove(&taken.id)));
-                return Err(e.into());
-            }
-        };
-        for (taken, position) in taken.iter().zip(&positions) {
-            self.apply_step(*position, &taken.id, &taken.state)?;
-        }
-        self.end(ticket, *positions.last().expect("one for each taken"))?;
         Ok(taken)
+    }
+
+    /// Writes down that a chosen delivery is about to be sent.
+    ///
+    /// # Errors
+    /// When it could not be written down; then it must not be sent.
+    pub async fn start(&self, taken: &Taken, sync: Sync, now: Timestamp) -> Result<(), Error> {
+        self.write_step(&taken.id, &taken.state, sync, now).await
     }
 
     /// Writes down how an attempt ended. Synced when this returns.
@@ -332,9 +331,8 @@ impl Queue {
     /// # Errors
     /// When it could not be written down.
     pub async fn settle(&self, id: &DeliveryId, state: State, now: Timestamp) -> Result<(), Error> {
-        let written = self.write_step(id, &state, now).await;
+        let written = self.write_step(id, &state, Sync::Now, now).await;
         self.lock_busy().remove(id);
-        self.wake.notify_waiters();
         written
     }
 
@@ -354,7 +352,7 @@ impl Queue {
         }
         let row = self.index.delivery(id)?.ok_or_else(|| Error::Unknown(id.clone()))?;
         let state = next(&row.state).map_err(|e| Error::Step(id.clone(), e))?;
-        self.write_step(id, &state, now).await?;
+        self.write_step(id, &state, Sync::Now, now).await?;
         self.wake.notify_waiters();
         Ok(state)
     }
@@ -390,7 +388,7 @@ impl Queue {
                 .state
                 .after_attempt(outcome, in_doubt, policy, false, now)
                 .map_err(|e| Error::Step(id.clone(), e))?;
-            self.write_step(&id, &state, now).await?;
+            self.write_step(&id, &state, Sync::Now, now).await?;
             recovered += 1;
         }
         Ok(recovered)
@@ -426,7 +424,7 @@ impl Queue {
             };
             let wanted = window(row.accepted_at);
             if wanted != not_before {
-                self.write_step(&id, &State::new(wanted), now).await?;
+                self.write_step(&id, &State::new(wanted), Sync::Now, now).await?;
                 moved += 1;
             }
         }
@@ -551,9 +549,9 @@ impl Queue {
         Ok(self.index.flush()?)
     }
 
-    async fn write_step(&self, id: &DeliveryId, state: &State, now: Timestamp) -> Result<(), Error> {
+    async fn write_step(&self, id: &DeliveryId, state: &State, sync: Sync, now: Timestamp) -> Result<(), Error> {
         let ticket = self.begin();
-        let positions = self.journal.append(vec![step(id, now, state)], Sync::Now).await?;
+        let positions = self.journal.append(vec![step(id, now, state)], sync).await?;
         self.apply_step(positions[0], id, state)?;
         self.end(ticket, positions[0])
     }

@@ -299,6 +299,8 @@ mod tests {
         ] {
             assert!(Schedule::parse(wrong, Asia::Ho_Chi_Minh).is_err(), "{wrong:?}");
         }
+        let refused = Schedule::parse("0 20 * * *", Asia::Ho_Chi_Minh).unwrap_err();
+        assert_eq!(refused.en, "a schedule has 6 fields, here are 5");
     }
 
     #[test]
@@ -311,6 +313,8 @@ mod tests {
     fn outside_the_years_cron_knows_nothing_panics() {
         let schedule = cron("0 0 20 * * *", Asia::Ho_Chi_Minh);
         assert_eq!(schedule.next_window(Timestamp::MIN), at("1970-01-01T20:00:00+08:00"));
+        let western = cron("0 0 20 * * *", America::Chicago);
+        assert_eq!(western.next_window(Timestamp::MIN), at("1970-01-01T20:00:00-06:00"));
         assert_eq!(schedule.next_window(Timestamp::MAX), Timestamp::MAX);
         assert_eq!(schedule.next_after(Timestamp::MAX), None);
         assert_eq!(schedule.next_window(at("2101-01-01T00:00:00Z")), Timestamp::MAX);

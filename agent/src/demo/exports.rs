@@ -105,43 +105,35 @@ pub struct Table {
 /// The files, in the order a hospital would write them.
 pub fn generate(options: &Options) -> impl Iterator<Item = ExportFile> + '_ {
     let mut next = 0;
-    plan(options)
-        .into_iter()
-        .enumerate()
-        .map(move |(nth, kind)| {
-            let numbers = next..next + kind.visits() as u64;
-            next = numbers.end;
-            let (bytes, visits) = match kind {
-                Kind::Odd(oddity) => oddity.write(options, numbers),
-                Kind::Broken(breakage) => breakage.write(options, numbers),
-                Kind::Plain => {
-                    let visit = Visit::invent(options, numbers.start);
-                    let expected = vec![ExpectedVisit::whole(&visit.key)];
-                    (
-                        envelope::file(
-                            Shape::default(),
-                            &options.facility,
-                            options.first_day,
-                            &[visit],
-                        ),
-                        expected,
-                    )
-                }
-            };
-            let name = format!(
-                "{}_{}_{:05}.xml",
-                options.facility,
-                options.first_day.compact(),
-                nth + 1
-            );
-            ExportFile {
-                name,
-                bytes,
-                visits,
-                kind,
-                note: kind.note(),
+    plan(options).into_iter().enumerate().map(move |(nth, kind)| {
+        let numbers = next..next + kind.visits() as u64;
+        next = numbers.end;
+        let (bytes, visits) = match kind {
+            Kind::Odd(oddity) => oddity.write(options, numbers),
+            Kind::Broken(breakage) => breakage.write(options, numbers),
+            Kind::Plain => {
+                let visit = Visit::invent(options, numbers.start);
+                let expected = vec![ExpectedVisit::whole(&visit.key)];
+                (
+                    envelope::file(Shape::default(), &options.facility, options.first_day, &[visit]),
+                    expected,
+                )
             }
-        })
+        };
+        let name = format!(
+            "{}_{}_{:05}.xml",
+            options.facility,
+            options.first_day.compact(),
+            nth + 1
+        );
+        ExportFile {
+            name,
+            bytes,
+            visits,
+            kind,
+            note: kind.note(),
+        }
+    })
 }
 
 /// Visits without any wrapping: the fast path for benches.
@@ -154,13 +146,7 @@ pub fn many(seed: u64, visits: u64) -> impl Iterator<Item = Visit> {
 pub fn write_one_file(out: &mut impl Write, seed: u64, visits: u64) -> io::Result<()> {
     let options = Options::plain(seed, 0);
     let shape = Shape::default();
-    envelope::head(
-        out,
-        shape,
-        &options.facility,
-        options.first_day,
-        visits as usize,
-    )?;
+    envelope::head(out, shape, &options.facility, options.first_day, visits as usize)?;
     for visit in many(seed, visits) {
         envelope::record(out, shape, &visit)?;
     }
@@ -195,12 +181,7 @@ impl Visit {
         Self::tweaked(options, number, Style::default(), |_| {})
     }
 
-    fn tweaked(
-        options: &Options,
-        number: u64,
-        style: Style,
-        tweak: impl FnOnce(&mut Course),
-    ) -> Self {
+    fn tweaked(options: &Options, number: u64, style: Style, tweak: impl FnOnce(&mut Course)) -> Self {
         let mut course = Course::invent(options.seed, number, options.first_day, &options.facility);
         tweak(&mut course);
         let tables = tables::write(&course, style)
@@ -250,11 +231,7 @@ impl ExpectedVisit {
 
 /// Special files as far as the number of visits allows, textbook files for the rest, in an order the seed decides.
 fn plan(options: &Options) -> Vec<Kind> {
-    let broken = if options.broken {
-        Breakage::ALL.as_slice()
-    } else {
-        &[]
-    };
+    let broken = if options.broken { Breakage::ALL.as_slice() } else { &[] };
     let special = options
         .oddities
         .iter()

@@ -80,19 +80,12 @@ impl Script {
     }
 
     /// Plays the next answer around `work`, which reads the request, stores and replies.
-    async fn play(
-        &self,
-        work: impl Future<Output = Response<Reply>>,
-    ) -> Result<Response<Reply>, Cut> {
+    async fn play(&self, work: impl Future<Output = Response<Reply>>) -> Result<Response<Reply>, Cut> {
         let answer = lock(&self.0).pop_front().unwrap_or(Answer::Normal);
         match answer {
             Answer::Normal => Ok(work.await),
             Answer::Status(status, headers, body) => Ok(scripted(status, headers, body)),
-            Answer::Html => Ok(reply(
-                StatusCode::OK,
-                "text/html; charset=utf-8",
-                CAPTIVE_PORTAL,
-            )),
+            Answer::Html => Ok(reply(StatusCode::OK, "text/html; charset=utf-8", CAPTIVE_PORTAL)),
             Answer::DropBeforeReading => Err(Cut),
             Answer::DropAfterCommit => {
                 work.await;
@@ -114,10 +107,7 @@ impl Script {
 
 /// One of the two receivers, as the server below sees it.
 trait Receiver: Send + Sync + 'static {
-    fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Reply>, Cut>> + Send;
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Result<Response<Reply>, Cut>> + Send;
 }
 
 /// A listening receiver; stops when dropped.
@@ -129,11 +119,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(
-        tls: Option<&Ca>,
-        connections: usize,
-        receiver: Arc<impl Receiver>,
-    ) -> Result<Self, Error> {
+    async fn start(tls: Option<&Ca>, connections: usize, receiver: Arc<impl Receiver>) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .map_err(Error::Listen)?;
@@ -146,11 +132,7 @@ impl Server {
             Arc::new(Semaphore::new(connections)),
             receiver,
         ));
-        Ok(Self {
-            address,
-            scheme,
-            task,
-        })
+        Ok(Self { address, scheme, task })
     }
 
     fn url(&self) -> String {
@@ -198,11 +180,7 @@ async fn accept(
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    acceptor: Option<TlsAcceptor>,
-    receiver: Arc<impl Receiver>,
-) {
+async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, receiver: Arc<impl Receiver>) {
     // Answers are small; waiting to fill a packet would only add 40 ms to each.
     let _ = stream.set_nodelay(true);
     match acceptor {
@@ -215,10 +193,7 @@ async fn connection(
     }
 }
 
-async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
-    receiver: Arc<impl Receiver>,
-) {
+async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin + Send, receiver: Arc<impl Receiver>) {
     let service = hyper::service::service_fn(|request| receiver.answer(request));
     // A cut connection is either scripted or the client's own doing.
     let _ = hyper::server::conn::http1::Builder::new()
@@ -249,10 +224,7 @@ impl Body for Reply {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.left.take() {
             Some(body) => Poll::Ready(Some(Ok(Frame::data(body)))),
             None if self.cut => Poll::Ready(Some(Err(Cut))),
@@ -288,11 +260,7 @@ async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
     }
 }
 
-fn reply(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Reply> {
+fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Reply> {
     let body = body.into();
     let mut response = Response::new(Reply {
         left: (!body.is_empty()).then_some(body),
@@ -356,12 +324,7 @@ fn media_type(request: &Request<Incoming>) -> String {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    header
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
+    header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -58,7 +58,7 @@ pub struct RecordPlace {
 
 /// The newest version of a visit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VisitRow {
+pub(super) struct VisitRow {
     /// Keyed digest of its content.
     pub content: [u8; 16],
 }

@@ -272,6 +272,30 @@ async fn an_index_that_does_not_open_is_set_aside_and_built_anew() {
     assert_eq!(std::fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 1);
 }
 
+#[tokio::test]
+async fn what_waits_for_a_window_goes_at_once_only_when_asked_and_not_again_after_it_failed() {
+    let world = World::new();
+    world.accept(1, &[(1, 1)]).await;
+    let early = at(-1000);
+    let choose = |at_once| world.queue.choose(&vhr(), early, at_once, 9, |_| true);
+    assert!(choose(None).await.unwrap().is_empty());
+    let taken = choose(Some(early)).await.unwrap().remove(0);
+    world.queue.start(&taken, Sync::Now, early).await.unwrap();
+    let failure = Failure {
+        kind: FailureKind::Busy,
+        at: early,
+        text: "busy".into(),
+    };
+    let waiting = State::Waiting {
+        attempt: 1,
+        not_before: at(0),
+        last: Some(failure),
+    };
+    world.queue.settle(&taken.id, waiting, early).await.unwrap();
+    assert!(choose(Some(early)).await.unwrap().is_empty());
+    assert_eq!(choose(Some(at(-999))).await.unwrap().len(), 1);
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Accept(u8, u8),

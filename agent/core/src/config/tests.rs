@@ -105,6 +105,23 @@ fn no_source_or_endpoint_at_all_is_refused() {
 }
 
 #[test]
+fn problems_are_told_in_the_order_of_the_file_whatever_comes_first_in_it() {
+    let site = GOOD.find("[storage]").unwrap();
+    let turned = format!("{}{}", &GOOD[site..], &GOOD[..site])
+        .replace("79999\"", "7999\"")
+        .replace("https://vhr", "http://vhr");
+    let keys: Vec<String> = problems(&turned).into_iter().map(|p| p.key).collect();
+    assert_eq!(keys, ["endpoint[1].url", "site.facility"]);
+}
+
+#[test]
+fn a_windows_path_whose_backslash_became_a_tab_is_explained() {
+    let (places, found) = spoilt("/srv/his/export", r"C:\temp");
+    assert_eq!(places, ["8 source[1].path"]);
+    assert!(found[0].hint.en.contains("single quotes"), "{}", found[0]);
+}
+
+#[test]
 fn an_unknown_key_is_a_mistake_and_the_near_one_is_proposed() {
     let (places, found) = spoilt("kind = \"fhir\"", "kind = \"fhir\"\nscheduel = \"immediate\"");
     assert_eq!(places, ["13 endpoint[1].scheduel"]);
@@ -176,8 +193,10 @@ fn values_of_the_wrong_kind_are_mistakes() {
             "name = \"his\"\nsettle = \"2s\"\ndone_marker = \".done\"",
             "6 source[1]",
         ),
+        ("\"vn.qd3176\"", "\"..\"", "9 source[1].plugin"),
+        ("\"vn.qd3176\"", "\"../qd3176\"", "9 source[1].plugin"),
         ("/srv/his/export", "export", "8 source[1].path"),
-        ("/srv/his/export", r"C:\temp", "8 source[1].path"),
+        ("/srv/his/export", r"/srv/\temp", "8 source[1].path"),
         ("/srv/his/export", "/var/lib/vhr-agent/in", "8 source[1].path"),
         ("[storage]", "timezone = \"Hanoi\"\n[storage]", "4 site.timezone"),
         ("[storage]", "language = \"fr\"\n[storage]", "4 site.language"),
@@ -272,6 +291,22 @@ fn two_sources_that_take_the_same_files_are_refused() {
         "[[endpoint]]",
         &again.replace("plugin", "include = [\"*.csv\"]\nplugin"),
     );
+}
+
+#[test]
+fn more_sections_than_any_site_needs_are_refused() {
+    let source = |n| format!("[[source]]\nname = \"s{n}\"\npath = \"/srv/{n}\"\nplugin = \"p\"\n");
+    let with = |count| format!("{GOOD}{}", (1..count).map(source).collect::<String>());
+    assert_eq!(parse(&with(64), "site.toml").unwrap().sources.len(), 64);
+    let found = problems(&with(65));
+    assert!(found.len() == 1 && found[0].key == "source[65]", "{found:?}");
+}
+
+#[test]
+fn a_key_is_shown_short_and_without_control_characters() {
+    let key = format!("\"\\u001b{}\"", "k".repeat(60));
+    let (places, _) = spoilt("[storage]", &format!("{key} = 1\n[storage]"));
+    assert_eq!(places, [format!("4 site.?{}", "k".repeat(39))]);
 }
 
 #[test]

@@ -41,8 +41,8 @@ fn word(value: &Value<'_>, longest: usize, allowed: fn(u8) -> bool, characters: 
     value.wrong(
         said!("tên này không dùng được", "this name cannot be used"),
         said!(
-            "1 đến {longest} ký tự trong số: {characters}",
-            "1 to {longest} characters out of: {characters}"
+            "1 đến {longest} ký tự trong số: {characters} (không bắt đầu bằng dấu chấm)",
+            "1 to {longest} characters out of: {characters} (no dot first)"
         ),
     )
 }

@@ -59,12 +59,7 @@ impl Minute {
     /// `yyyyMMddHHmm`.
     pub fn compact(self) -> String {
         let minute = self.0.rem_euclid(MINUTES_A_DAY);
-        format!(
-            "{}{:02}{:02}",
-            self.day().compact(),
-            minute / 60,
-            minute % 60
-        )
+        format!("{}{:02}{:02}", self.day().compact(), minute / 60, minute % 60)
     }
 }
 
@@ -81,8 +76,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;

@@ -64,11 +64,7 @@ pub(super) enum Value {
 }
 
 const fn number(low: i64, high: i64, decimals: usize) -> Value {
-    Value::Number {
-        low,
-        high,
-        decimals,
-    }
+    Value::Number { low, high, decimals }
 }
 
 const fn index(code: &'static str, name: &'static str, unit: &'static str, value: Value) -> Index {
@@ -145,30 +141,10 @@ pub(super) const SERVICES: &[Service] = &[
         43500,
         "HH.3.79999.001",
         &[
-            index(
-                "WBC",
-                "Số lượng bạch cầu (WBC)",
-                "10^9/L",
-                number(38, 145, 1)
-            ),
-            index(
-                "RBC",
-                "Số lượng hồng cầu (RBC)",
-                "10^12/L",
-                number(350, 580, 2)
-            ),
-            index(
-                "HGB",
-                "Hemoglobin <máu toàn phần>",
-                "g/L",
-                number(95, 168, 0)
-            ),
-            index(
-                "PLT",
-                "Số lượng tiểu cầu (PLT)",
-                "10^9/L",
-                number(140, 420, 0)
-            ),
+            index("WBC", "Số lượng bạch cầu (WBC)", "10^9/L", number(38, 145, 1)),
+            index("RBC", "Số lượng hồng cầu (RBC)", "10^12/L", number(350, 580, 2)),
+            index("HGB", "Hemoglobin <máu toàn phần>", "g/L", number(95, 168, 0)),
+            index("PLT", "Số lượng tiểu cầu (PLT)", "10^9/L", number(140, 420, 0)),
         ]
     ),
     service!(
@@ -254,10 +230,7 @@ pub(super) const SERVICES: &[Service] = &[
             "",
             Value::Reading {
                 description: "Tim không to, chỉ số tim/ngực < 0,5. Phế trường hai bên sáng đều; góc sườn hoành nhọn.",
-                conclusions: &[
-                    "Chưa thấy hình ảnh bất thường",
-                    "Theo dõi viêm đáy phổi phải"
-                ],
+                conclusions: &["Chưa thấy hình ảnh bất thường", "Theo dõi viêm đáy phổi phải"],
             }
         ),]
     ),
@@ -295,10 +268,7 @@ pub(super) const SERVICES: &[Service] = &[
             "",
             Value::Reading {
                 description: "Nhịp xoang đều, tần số 78 lần/phút, trục trung gian.",
-                conclusions: &[
-                    "Điện tâm đồ trong giới hạn bình thường",
-                    "Tăng gánh thất trái"
-                ],
+                conclusions: &["Điện tâm đồ trong giới hạn bình thường", "Tăng gánh thất trái"],
             }
         ),]
     ),
@@ -378,12 +348,7 @@ pub(super) const DRUGS: &[Drug] = &[
     Drug {
         covered: false,
         form: "Viên nang mềm",
-        ..drug(
-            "40.1060",
-            "Vitamin tổng hợp Mẫu",
-            "Vitamin C 500mg; B1 < 15mg",
-            210_000,
-        )
+        ..drug("40.1060", "Vitamin tổng hợp Mẫu", "Vitamin C 500mg; B1 < 15mg", 210_000)
     },
 ];
 

@@ -29,31 +29,18 @@ pub(super) struct Shape {
 pub(super) fn file(shape: Shape, facility: &str, made: Day, visits: &[Visit]) -> Vec<u8> {
     let mut bytes = Vec::new();
     head(&mut bytes, shape, facility, made, visits.len())
-        .and_then(|()| {
-            visits
-                .iter()
-                .try_for_each(|visit| record(&mut bytes, shape, visit))
-        })
+        .and_then(|()| visits.iter().try_for_each(|visit| record(&mut bytes, shape, visit)))
         .and_then(|()| foot(&mut bytes, shape))
         .expect("writing into memory does not fail");
     if shape.utf16 { utf16_le(&bytes) } else { bytes }
 }
 
-pub(super) fn head(
-    out: &mut impl Write,
-    shape: Shape,
-    facility: &str,
-    made: Day,
-    visits: usize,
-) -> io::Result<()> {
+pub(super) fn head(out: &mut impl Write, shape: Shape, facility: &str, made: Day, visits: usize) -> io::Result<()> {
     let end = shape.line_end();
     let bom = if shape.bom { "\u{feff}" } else { "" };
     let encoding = if shape.utf16 { "utf-16" } else { "utf-8" };
     let count = shape.count.unwrap_or(visits);
-    write!(
-        out,
-        "{bom}<?xml version=\"1.0\" encoding=\"{encoding}\"?>{end}"
-    )?;
+    write!(out, "{bom}<?xml version=\"1.0\" encoding=\"{encoding}\"?>{end}")?;
     write!(
         out,
         "<GIAMDINHHS xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\">{end}"
@@ -89,11 +76,7 @@ pub(super) fn record(out: &mut impl Write, shape: Shape, visit: &Visit) -> io::R
             )?;
         } else {
             let inner_bom = if shape.bom && nth > 0 { "\u{feff}" } else { "" };
-            content(
-                out,
-                shape,
-                &BASE64.encode(format!("{inner_bom}{}", table.xml)),
-            )?;
+            content(out, shape, &BASE64.encode(format!("{inner_bom}{}", table.xml)))?;
         }
         write!(out, "</NOIDUNGFILE>{end}</FILEHOSO>{end}")?;
     }

@@ -97,11 +97,7 @@ impl Oddity {
     }
 
     /// The file, from the visits with these numbers.
-    pub(super) fn write(
-        self,
-        options: &Options,
-        numbers: std::ops::Range<u64>,
-    ) -> (Vec<u8>, Vec<ExpectedVisit>) {
+    pub(super) fn write(self, options: &Options, numbers: std::ops::Range<u64>) -> (Vec<u8>, Vec<ExpectedVisit>) {
         let style = Style {
             cdata: self == Self::Cdata,
             crlf: self == Self::Crlf,
@@ -129,10 +125,7 @@ impl Oddity {
             utf16: self == Self::Utf16,
             signed: matches!(self, Self::Signed | Self::SignedMany),
         };
-        let expected = visits
-            .iter()
-            .map(|visit| ExpectedVisit::whole(&visit.key))
-            .collect();
+        let expected = visits.iter().map(|visit| ExpectedVisit::whole(&visit.key)).collect();
         (
             envelope::file(shape, &options.facility, options.first_day, &visits),
             expected,
@@ -171,18 +164,11 @@ impl Breakage {
         }
     }
 
-    pub(super) fn write(
-        self,
-        options: &Options,
-        numbers: std::ops::Range<u64>,
-    ) -> (Vec<u8>, Vec<ExpectedVisit>) {
+    pub(super) fn write(self, options: &Options, numbers: std::ops::Range<u64>) -> (Vec<u8>, Vec<ExpectedVisit>) {
         let mut visits: Vec<Visit> = numbers
             .map(|number| Visit::tweaked(options, number, Style::default(), |_| {}))
             .collect();
-        let mut expected: Vec<_> = visits
-            .iter()
-            .map(|visit| ExpectedVisit::whole(&visit.key))
-            .collect();
+        let mut expected: Vec<_> = visits.iter().map(|visit| ExpectedVisit::whole(&visit.key)).collect();
         let broken = match self {
             Self::BadBase64 => Some(1),
             Self::Truncated => Some(2),
@@ -198,12 +184,7 @@ impl Breakage {
             expected[0].key = None;
             remove_key(&mut visits[0]);
         }
-        let mut bytes = envelope::file(
-            Shape::default(),
-            &options.facility,
-            options.first_day,
-            &visits,
-        );
+        let mut bytes = envelope::file(Shape::default(), &options.facility, options.first_day, &visits);
         match self {
             Self::BadBase64 => spoil_base64(&mut bytes, 1, "XML2"),
             Self::Truncated => {
@@ -220,9 +201,7 @@ impl Breakage {
 
 fn add_unknown_table(visit: &mut Visit) {
     let key = &visit.key;
-    let xml = format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BANG_MOI>\n<MA_LK>{key}</MA_LK>\n</BANG_MOI>\n"
-    );
+    let xml = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BANG_MOI>\n<MA_LK>{key}</MA_LK>\n</BANG_MOI>\n");
     visit.tables.push(Table { name: "XML16", xml });
 }
 

@@ -121,11 +121,7 @@ fn cards(rng: &mut Rng, serial: u64, years: i64, today: Day, facility: &str) -> 
                 },
                 from,
                 to,
-                benefit: if count == 2 && which == 0 {
-                    80
-                } else {
-                    benefit
-                },
+                benefit: if count == 2 && which == 0 { 80 } else { benefit },
             }
         })
         .collect()
@@ -150,8 +146,8 @@ pub(super) fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
 }
 
 const FAMILY: &[&str] = &[
-    "Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Huỳnh", "Phan", "Vũ", "Võ", "Đặng", "Bùi", "Đỗ",
-    "Hồ", "Ngô", "Dương", "Lý", "Đinh", "Mai", "Trịnh", "Đoàn",
+    "Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Huỳnh", "Phan", "Vũ", "Võ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương",
+    "Lý", "Đinh", "Mai", "Trịnh", "Đoàn",
 ];
 const MIDDLE_MALE: &[&str] = &[
     "Văn", "Đức", "Hữu", "Minh", "Quốc", "Công", "Xuân", "Thành", "Quang", "Ngọc",
@@ -168,8 +164,7 @@ const MIDDLE_FEMALE: &[&str] = &[
     "Diệu",
 ];
 const GIVEN_MALE: &[&str] = &[
-    "Thử", "Mẫu", "Hùng", "Dũng", "Nam", "Sơn", "Tuấn", "Phúc", "Khánh", "Long", "Bảo", "Nghĩa",
-    "Quý", "Tường", "Vỹ",
+    "Thử", "Mẫu", "Hùng", "Dũng", "Nam", "Sơn", "Tuấn", "Phúc", "Khánh", "Long", "Bảo", "Nghĩa", "Quý", "Tường", "Vỹ",
 ];
 const GIVEN_FEMALE: &[&str] = &[
     "Mẫu",
@@ -197,9 +192,7 @@ const STREETS: &[&str] = &[
     "Lý Tự Trọng",
 ];
 const BLOOD: &[&str] = &["", "", "", "O+", "A+", "B+", "AB+", "O-"];
-const JOBS: &[&str] = &[
-    "00000", "23000", "42000", "52000", "61000", "75000", "83000", "93000",
-];
+const JOBS: &[&str] = &["00000", "23000", "42000", "52000", "61000", "75000", "83000", "93000"];
 const CARD_GROUPS: &[(&str, u32)] = &[
     ("DN4", 80),
     ("GD4", 80),

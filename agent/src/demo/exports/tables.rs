@@ -103,10 +103,7 @@ fn summary(course: &Course, style: Style) -> String {
     t.put("MA_DOITUONG_KCB", entitled);
     t.put("MA_NOI_DI", "");
     t.put("MA_NOI_DEN", "");
-    t.put(
-        "MA_TAI_NAN",
-        if case.code.starts_with('S') { "8" } else { "" },
-    );
+    t.put("MA_TAI_NAN", if case.code.starts_with('S') { "8" } else { "" });
     t.put("NGAY_VAO", &course.arrived.compact());
     t.put("NGAY_VAO_NOI_TRU", &at(course.admitted));
     t.put("NGAY_RA", &course.left.compact());
@@ -120,19 +117,9 @@ fn summary(course: &Course, style: Style) -> String {
             "Nội khoa, thuốc về nhà"
         },
     );
-    t.put(
-        "KET_QUA_DTRI",
-        if course.index.is_multiple_of(3) {
-            "1"
-        } else {
-            "2"
-        },
-    );
+    t.put("KET_QUA_DTRI", if course.index.is_multiple_of(3) { "1" } else { "2" });
     t.put("MA_LOAI_RV", "1");
-    t.free(
-        "GHI_CHU",
-        "Uống thuốc theo đơn & tái khám khi có dấu hiệu bất thường",
-    );
+    t.free("GHI_CHU", "Uống thuốc theo đơn & tái khám khi có dấu hiệu bất thường");
     t.put("NGAY_TTOAN", &paid);
     t.money("T_THUOC", drugs.hospital);
     t.money("T_VTYT", supplies.hospital);
@@ -151,11 +138,7 @@ fn summary(course: &Course, style: Style) -> String {
     t.put("MA_KHUVUC", "");
     t.put(
         "CAN_NANG",
-        &format!(
-            "{}.{}0",
-            person.weight_hectograms / 10,
-            person.weight_hectograms % 10
-        ),
+        &format!("{}.{}0", person.weight_hectograms / 10, person.weight_hectograms % 10),
     );
     t.put("CAN_NANG_CON", "");
     t.put("NAM_NAM_LIEN_TUC", "");
@@ -174,11 +157,7 @@ fn summary(course: &Course, style: Style) -> String {
 }
 
 fn drugs(course: &Course, style: Style) -> String {
-    let mut t = Table::open(
-        style,
-        &["CHITIEU_CHITIET_THUOC", "DSACH_CHI_TIET_THUOC"],
-        course,
-    );
+    let mut t = Table::open(style, &["CHITIEU_CHITIET_THUOC", "DSACH_CHI_TIET_THUOC"], course);
     for (nth, line) in course.drugs.iter().enumerate() {
         let drug = line.drug;
         t.row("CHI_TIET_THUOC", course, nth);
@@ -200,10 +179,7 @@ fn drugs(course: &Course, style: Style) -> String {
                 "Theo y lệnh"
             },
         );
-        t.put(
-            "SO_DANG_KY",
-            &format!("VD-{}-25", drug.code.replace('.', "")),
-        );
+        t.put("SO_DANG_KY", &format!("VD-{}-25", drug.code.replace('.', "")));
         t.put("TT_THAU", "QĐ-999;G1;N2;2025");
         t.scope(line.money);
         t.put("TYLE_TT_BH", &line.money.covered_ratio.to_string());
@@ -220,14 +196,7 @@ fn drugs(course: &Course, style: Style) -> String {
         t.put("NGAY_YL", &line.ordered.compact());
         t.put("NGAY_TH_YL", &line.given.compact());
         t.put("MA_PTTT", "1");
-        t.put(
-            "NGUON_CTRA",
-            if line.money.covered_ratio > 0 {
-                "1"
-            } else {
-                "4"
-            },
-        );
+        t.put("NGUON_CTRA", if line.money.covered_ratio > 0 { "1" } else { "4" });
         t.put("VET_THUONG_TP", "");
         t.put("DU_PHONG", "");
         t.end_row("CHI_TIET_THUOC");
@@ -236,11 +205,7 @@ fn drugs(course: &Course, style: Style) -> String {
 }
 
 fn services(course: &Course, style: Style) -> String {
-    let mut t = Table::open(
-        style,
-        &["CHITIEU_CHITIET_DVKT_VTYT", "DSACH_CHI_TIET_DVKT"],
-        course,
-    );
+    let mut t = Table::open(style, &["CHITIEU_CHITIET_DVKT_VTYT", "DSACH_CHI_TIET_DVKT"], course);
     for (nth, line) in course.services.iter().enumerate() {
         let service = line.service;
         let supply = service.group == 10;
@@ -314,10 +279,7 @@ fn results(course: &Course, style: Style) -> String {
 }
 
 fn notes(course: &Course, style: Style) -> String {
-    let lists = [
-        "CHITIEU_CHITIET_DIENBIENLAMSANG",
-        "DSACH_CHI_TIET_DIEN_BIEN_BENH",
-    ];
+    let lists = ["CHITIEU_CHITIET_DIENBIENLAMSANG", "DSACH_CHI_TIET_DIEN_BIEN_BENH"];
     let mut t = Table::open(style, &lists, course);
     for (nth, note) in course.notes.iter().enumerate() {
         t.row("CHI_TIET_DIEN_BIEN_BENH", course, nth);
@@ -335,11 +297,7 @@ fn notes(course: &Course, style: Style) -> String {
 
 impl Course {
     fn department(&self) -> &'static str {
-        if self.admitted.is_some() {
-            "K02"
-        } else {
-            "K01"
-        }
+        if self.admitted.is_some() { "K02" } else { "K01" }
     }
 }
 
@@ -442,8 +400,7 @@ impl<'a> Table<'a> {
 
     fn line(&mut self, text: &str) {
         self.out.push_str(text);
-        self.out
-            .push_str(if self.style.crlf { "\r\n" } else { "\n" });
+        self.out.push_str(if self.style.crlf { "\r\n" } else { "\n" });
     }
 }
 

@@ -51,8 +51,7 @@ type Row = Vec<(String, String)>;
 /// The innermost elements with their text, in rows; a row begins with `MA_LK`. Fails on XML that is not well-formed.
 fn rows(xml: &str) -> Result<Vec<Row>, String> {
     let mut reader = Reader::from_str(xml.trim_start_matches('\u{feff}'));
-    let (mut rows, mut open, mut text): (Vec<Row>, Vec<String>, String) =
-        (Vec::new(), Vec::new(), String::new());
+    let (mut rows, mut open, mut text): (Vec<Row>, Vec<String>, String) = (Vec::new(), Vec::new(), String::new());
     let mut leaf = false;
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
@@ -128,10 +127,7 @@ fn opened(bytes: &[u8]) -> (String, Vec<Vec<(String, String)>>) {
         String::from_utf8(bytes.to_vec()).unwrap()
     };
     let between = |text: &str, from: &str, to: &str| {
-        let rest = text
-            .split_once(from)
-            .map_or("", |(_, rest)| rest)
-            .to_owned();
+        let rest = text.split_once(from).map_or("", |(_, rest)| rest).to_owned();
         rest.split_once(to)
             .map_or(rest.clone(), |(inside, _)| inside.to_owned())
     };
@@ -187,8 +183,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
     };
     assert_eq!(bytes(1), bytes(1));
     assert_ne!(bytes(1), bytes(2));
-    let arrivals =
-        |seed| many(seed, 20).map(|visit| get(&table(&visit, "XML1")[0], "NGAY_VAO").to_owned());
+    let arrivals = |seed| many(seed, 20).map(|visit| get(&table(&visit, "XML1")[0], "NGAY_VAO").to_owned());
     assert!(
         arrivals(1).ne(arrivals(2)),
         "the course of a visit follows the seed, not only its key"
@@ -208,11 +203,7 @@ fn every_table_has_all_fields_in_the_official_order() {
         for (name, fields) in FIELDS {
             for row in table(&visit, name) {
                 let names: Vec<_> = row.iter().map(|(field, _)| field.as_str()).collect();
-                assert_eq!(
-                    names,
-                    fields.split_whitespace().collect::<Vec<_>>(),
-                    "{name}"
-                );
+                assert_eq!(names, fields.split_whitespace().collect::<Vec<_>>(), "{name}");
                 assert_eq!(get(&row, "MA_LK"), visit.key);
                 seen.insert(*name);
             }
@@ -237,12 +228,8 @@ fn lines_are_quantity_times_price_times_ratio_and_the_summary_is_their_sum() {
                 } else {
                     amount(&row, "TYLE_TT_DV") / 1000
                 };
-                let line = |price, ratio| {
-                    amount(&row, "SO_LUONG") / 1000 * amount(&row, price) * ratio / 100
-                };
-                let close = |left: i64, right: i64| {
-                    assert!((left - right).abs() <= 10, "{left} {right} {row:?}")
-                };
+                let line = |price, ratio| amount(&row, "SO_LUONG") / 1000 * amount(&row, price) * ratio / 100;
+                let close = |left: i64, right: i64| assert!((left - right).abs() <= 10, "{left} {right} {row:?}");
                 close(amount(&row, "THANH_TIEN_BV"), line(hospital, service_ratio));
                 let covered = amount(&row, "TYLE_TT_BH") / 1000;
                 close(
@@ -250,10 +237,7 @@ fn lines_are_quantity_times_price_times_ratio_and_the_summary_is_their_sum() {
                     line(insurance, service_ratio) * covered / 100,
                 );
                 let benefit = amount(&row, "MUC_HUONG") / 1000;
-                close(
-                    amount(&row, "T_BHTT"),
-                    amount(&row, "THANH_TIEN_BH") * benefit / 100,
-                );
+                close(amount(&row, "T_BHTT"), amount(&row, "THANH_TIEN_BH") * benefit / 100);
                 let shares = ["T_BNTT", "T_BNCCT", "T_BHTT"].map(|part| amount(&row, part));
                 assert_eq!(shares.iter().sum::<i64>(), amount(&row, "THANH_TIEN_BV"));
                 assert!(shares.iter().all(|share| *share >= 0));
@@ -320,11 +304,7 @@ fn a_typical_visit_is_about_eleven_kilobytes_of_xml() {
         .map(|visit| visit.tables.iter().map(|table| table.xml.len()).sum())
         .collect();
     sizes.sort_unstable();
-    assert!(
-        (9_000..13_500).contains(&sizes[200]),
-        "median {}",
-        sizes[200]
-    );
+    assert!((9_000..13_500).contains(&sizes[200]), "median {}", sizes[200]);
 }
 
 #[test]
@@ -335,24 +315,14 @@ fn people_are_clearly_invented_and_visits_never_share_a_key() {
         assert!(keys.insert(visit.key.clone()), "{} twice", visit.key);
         let summary = &table(&visit, "XML1")[0];
         let (id, patient) = (get(summary, "SO_CCCD"), get(summary, "MA_BN"));
-        assert!(
-            id.is_empty() || (id.len() == 12 && id.starts_with("999")),
-            "{id}"
-        );
+        assert!(id.is_empty() || (id.len() == 12 && id.starts_with("999")), "{id}");
         assert_eq!(get(summary, "NGAY_SINH").len(), 12);
-        for card in get(summary, "MA_THE_BHYT")
-            .split(';')
-            .filter(|card| !card.is_empty())
-        {
-            assert!(
-                card.len() == 15 && card[3..].starts_with("799999"),
-                "{card}"
-            );
+        for card in get(summary, "MA_THE_BHYT").split(';').filter(|card| !card.is_empty()) {
+            assert!(card.len() == 15 && card[3..].starts_with("799999"), "{card}");
         }
         if visit.key.contains("_000F_") && !id.is_empty() {
             assert_eq!(
-                ids.entry(id.to_owned())
-                    .or_insert_with(|| patient.to_owned()),
+                ids.entry(id.to_owned()).or_insert_with(|| patient.to_owned()),
                 patient,
                 "two people, one id"
             );
@@ -363,10 +333,7 @@ fn people_are_clearly_invented_and_visits_never_share_a_key() {
 #[test]
 fn the_invented_hospital_shows_the_whole_variety() {
     let visits: Vec<_> = many(17, 400).collect();
-    let summaries: Vec<Row> = visits
-        .iter()
-        .map(|visit| table(visit, "XML1").remove(0))
-        .collect();
+    let summaries: Vec<Row> = visits.iter().map(|visit| table(visit, "XML1").remove(0)).collect();
     let count = |test: &dyn Fn(&Row) -> bool| summaries.iter().filter(|row| test(row)).count();
     let cards = |row: &Row| {
         get(row, "MA_THE_BHYT")
@@ -383,18 +350,13 @@ fn the_invented_hospital_shows_the_whole_variety() {
         "inpatients"
     );
     assert!(
-        count(&|row| cards(row) == 1) > 200
-            && count(&|row| cards(row) == 2) > 3
-            && count(&|row| cards(row) == 0) > 10
+        count(&|row| cards(row) == 1) > 200 && count(&|row| cards(row) == 2) > 3 && count(&|row| cards(row) == 0) > 10
     );
     assert!(
         count(&|row| get(row, "NGAY_SINH").ends_with("00000000")) > 3,
         "year-only births"
     );
-    assert!(
-        count(&|row| get(row, "SO_CCCD").is_empty()) > 2,
-        "no papers"
-    );
+    assert!(count(&|row| get(row, "SO_CCCD").is_empty()) > 2, "no papers");
     let patients: HashSet<_> = summaries.iter().map(|row| get(row, "MA_BN")).collect();
     assert!(patients.len() < 340, "some come back");
     let groups: BTreeSet<_> = visits
@@ -406,26 +368,12 @@ fn the_invented_hospital_shows_the_whole_variety() {
         groups.iter().map(String::as_str).collect::<Vec<_>>(),
         ["1", "10", "13", "15", "18", "2", "3"]
     );
-    let results: Vec<Row> = visits
-        .iter()
-        .flat_map(|visit| table(visit, "XML4"))
-        .collect();
+    let results: Vec<Row> = visits.iter().flat_map(|visit| table(visit, "XML4")).collect();
     for value in ["<0.1", "Âm tính"] {
-        assert!(
-            results.iter().any(|row| get(row, "GIA_TRI") == value),
-            "{value}"
-        );
+        assert!(results.iter().any(|row| get(row, "GIA_TRI") == value), "{value}");
     }
-    assert!(
-        results
-            .iter()
-            .any(|row| get(row, "GIA_TRI").parse::<f64>().is_ok())
-    );
-    assert!(
-        results
-            .iter()
-            .any(|row| get(row, "TEN_CHI_SO").contains('<'))
-    );
+    assert!(results.iter().any(|row| get(row, "GIA_TRI").parse::<f64>().is_ok()));
+    assert!(results.iter().any(|row| get(row, "TEN_CHI_SO").contains('<')));
 }
 
 #[test]
@@ -453,29 +401,20 @@ fn each_oddity_is_what_it_says_and_stays_readable() {
             Oddity::ManyRecords => text.contains("<SOLUONGHOSO>3<") && records.len() == 3,
             Oddity::WrongCount => text.contains("<SOLUONGHOSO>1<") && records.len() == 2,
             Oddity::Inline => text.contains("<NOIDUNGFILE><TONG_HOP>"),
-            Oddity::OtherOrder => {
-                records[0][0].0 != "XML1" && records[0].last().unwrap().0 == "XML1"
-            }
+            Oddity::OtherOrder => records[0][0].0 != "XML1" && records[0].last().unwrap().0 == "XML1",
             Oddity::ByteOrderMark => {
                 file.bytes.starts_with(b"\xEF\xBB\xBF<?xml")
                     && !first.starts_with('\u{feff}')
                     && second.starts_with('\u{feff}')
             }
             Oddity::Cdata => first.contains("<HO_TEN><![CDATA["),
-            Oddity::Crlf => [&text, &first].iter().all(|text| {
-                text.matches('\n').count() == text.matches("\r\n").count() && text.contains('\n')
-            }),
-            Oddity::Utf16 => {
-                file.bytes.starts_with(&[0xFF, 0xFE, b'<', 0])
-                    && text.contains("encoding=\"utf-16\"")
-            }
-            Oddity::WrappedBase64 => {
-                records[0][0].1.lines().count() > 20 && decoded(&records[0][0].1).is_err()
-            }
+            Oddity::Crlf => [&text, &first]
+                .iter()
+                .all(|text| text.matches('\n').count() == text.matches("\r\n").count() && text.contains('\n')),
+            Oddity::Utf16 => file.bytes.starts_with(&[0xFF, 0xFE, b'<', 0]) && text.contains("encoding=\"utf-16\""),
+            Oddity::WrappedBase64 => records[0][0].1.lines().count() > 20 && decoded(&records[0][0].1).is_err(),
             Oddity::UnknownTable => records[0].last().unwrap().0 == "XML16",
-            Oddity::YearOnlyBirth => {
-                get(&rows(&first).unwrap()[0], "NGAY_SINH").ends_with("00000000")
-            }
+            Oddity::YearOnlyBirth => get(&rows(&first).unwrap()[0], "NGAY_SINH").ends_with("00000000"),
             Oddity::Signed => text.contains("<CHUKYDONVI><Signature ") && records.len() == 1,
             Oddity::SignedMany => text.contains("<CHUKYDONVI><Signature ") && records.len() == 2,
         };
@@ -487,27 +426,18 @@ fn each_oddity_is_what_it_says_and_stays_readable() {
 fn each_breakage_breaks_what_it_says_and_nothing_else() {
     let readable = |record: &[(String, String)]| {
         record.iter().all(|(_, content)| {
-            decoded(content).is_ok_and(|xml| {
-                rows(&xml).is_ok_and(|rows| rows.iter().all(|row| row[0].0 == "MA_LK"))
-            })
+            decoded(content).is_ok_and(|xml| rows(&xml).is_ok_and(|rows| rows.iter().all(|row| row[0].0 == "MA_LK")))
         })
     };
     for breakage in Breakage::ALL {
         let file = broken(breakage);
         let (text, records) = opened(&file.bytes);
-        let fates: Vec<_> = file
-            .visits
-            .iter()
-            .map(|visit| visit.fate == Fate::Ok)
-            .collect();
+        let fates: Vec<_> = file.visits.iter().map(|visit| visit.fate == Fate::Ok).collect();
         assert_eq!(records.len(), fates.len(), "{breakage:?}");
         match breakage {
             Breakage::BadBase64 => {
                 assert_eq!(
-                    records
-                        .iter()
-                        .map(|record| readable(record))
-                        .collect::<Vec<_>>(),
+                    records.iter().map(|record| readable(record)).collect::<Vec<_>>(),
                     [true, false, true]
                 );
                 let bad: Vec<_> = records[1]
@@ -565,11 +495,7 @@ fn the_number_of_visits_asked_for_is_the_number_that_can_arrive() {
         assert_eq!(names.len(), files.len());
     }
     let kinds: Vec<_> = generate(&Options::demo()).map(|file| file.kind).collect();
-    assert!(
-        Oddity::ALL
-            .iter()
-            .all(|odd| kinds.contains(&Kind::Odd(*odd)))
-    );
+    assert!(Oddity::ALL.iter().all(|odd| kinds.contains(&Kind::Odd(*odd))));
     assert!(
         Breakage::ALL
             .iter()

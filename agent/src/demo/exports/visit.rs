@@ -6,9 +6,7 @@
 use fastrand::Rng;
 
 use super::calendar::{Day, Minute};
-use super::catalogue::{
-    BED, CASES, Case, DRUGS, Drug, EXAM, Index, SERVICES, SUPPLIES, Service, Value,
-};
+use super::catalogue::{BED, CASES, Case, DRUGS, Drug, EXAM, Index, SERVICES, SUPPLIES, Service, Value};
 use super::people::{Person, pick};
 
 /// What happened from arrival to payment.
@@ -174,10 +172,7 @@ impl Course {
         let days = rng.i64(3..15);
         for &drug in self.case.drugs {
             let times = rng.i64(1..4);
-            let dose = format!(
-                "1 {}/lần * {times} lần/ngày * {days} ngày",
-                DRUGS[drug].unit
-            );
+            let dose = format!("1 {}/lần * {times} lần/ngày * {days} ngày", DRUGS[drug].unit);
             self.dispense(&DRUGS[drug], times * days, dose, ordered, ordered.plus(12));
         }
         ordered.plus(12)
@@ -221,14 +216,7 @@ impl Course {
             .plus(5)
     }
 
-    fn dispense(
-        &mut self,
-        drug: &'static Drug,
-        quantity: i64,
-        dose: String,
-        ordered: Minute,
-        given: Minute,
-    ) {
+    fn dispense(&mut self, drug: &'static Drug, quantity: i64, dose: String, ordered: Minute, given: Minute) {
         let money = self.price(quantity, drug.price, drug.price, 100, drug.covered);
         self.drugs.push(DrugLine {
             drug,
@@ -264,19 +252,8 @@ impl Course {
         });
     }
 
-    fn price(
-        &self,
-        quantity: i64,
-        hospital: i64,
-        insurance: i64,
-        service_ratio: i64,
-        covered: bool,
-    ) -> Money {
-        let covered_ratio = if covered && self.benefit.is_some() {
-            100
-        } else {
-            0
-        };
+    fn price(&self, quantity: i64, hospital: i64, insurance: i64, service_ratio: i64, covered: bool) -> Money {
+        let covered_ratio = if covered && self.benefit.is_some() { 100 } else { 0 };
         let hospital = share(quantity * hospital, service_ratio);
         let insurance = share(share(quantity * insurance, service_ratio), covered_ratio);
         let fund = share(insurance, self.benefit.unwrap_or(0).into());
@@ -312,17 +289,9 @@ fn share(amount: i64, percent: i64) -> i64 {
 
 fn read(rng: &mut Rng, value: &Value) -> (String, &'static str, &'static str) {
     match value {
-        Value::Number {
-            low,
-            high,
-            decimals,
-        } => {
+        Value::Number { low, high, decimals } => {
             let scale = 10_f64.powi(*decimals as i32);
-            (
-                format!("{:.decimals$}", rng.i64(*low..=*high) as f64 / scale),
-                "",
-                "",
-            )
+            (format!("{:.decimals$}", rng.i64(*low..=*high) as f64 / scale), "", "")
         }
         Value::Words(words) => (pick(rng, words).to_owned(), "", ""),
         Value::Reading {
@@ -334,8 +303,7 @@ fn read(rng: &mut Rng, value: &Value) -> (String, &'static str, &'static str) {
 
 /// Neighbouring seeds and numbers must not give related generators (the finaliser of splitmix64).
 fn mixed(seed: u64, index: u64) -> u64 {
-    let mut mixed =
-        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_add(0x632B_E59B_D9B4_E019);
+    let mut mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_add(0x632B_E59B_D9B4_E019);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     mixed ^ (mixed >> 31)

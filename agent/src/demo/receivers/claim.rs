@@ -32,16 +32,10 @@ pub(super) fn record_file(file: &[u8], facility: &str) -> Result<String, Refusal
         return refuse(PARAMETER, "MACSKCB trong tệp khác maCSKCB");
     }
     if seen.records != 1 || seen.count.as_deref() != Some("1") {
-        return refuse(
-            PARAMETER,
-            format!("Mỗi tệp một hồ sơ: có {} HOSO", seen.records),
-        );
+        return refuse(PARAMETER, format!("Mỗi tệp một hồ sơ: có {} HOSO", seen.records));
     }
     if seen.names.len() != seen.contents.len() {
-        return refuse(
-            FORMAT,
-            "FILEHOSO thiếu LOAIHOSO hoặc NOIDUNGFILE không phải base64",
-        );
+        return refuse(FORMAT, "FILEHOSO thiếu LOAIHOSO hoặc NOIDUNGFILE không phải base64");
     }
     let mut keys = Vec::new();
     for (name, content) in seen.names.iter().zip(&seen.contents) {
@@ -59,10 +53,7 @@ pub(super) fn record_file(file: &[u8], facility: &str) -> Result<String, Refusal
         })
         .map_err(in_table)?;
     }
-    match keys
-        .iter()
-        .find(|(summary, key)| *summary && !key.is_empty())
-    {
+    match keys.iter().find(|(summary, key)| *summary && !key.is_empty()) {
         None => refuse(PARAMETER, "Thiếu XML1 hoặc MA_LK"),
         Some((_, key)) if keys.iter().any(|(_, other)| other != key) => {
             refuse(PARAMETER, "MA_LK của các bảng không giống nhau")
@@ -133,9 +124,7 @@ fn read(xml: &str, mut on: impl FnMut(Node)) -> Result<String, Refusal> {
         };
         match event {
             Event::Start(start) => {
-                if start.attributes().any(|attribute| attribute.is_err())
-                    || (open.is_empty() && root.is_some())
-                {
+                if start.attributes().any(|attribute| attribute.is_err()) || (open.is_empty() && root.is_some()) {
                     return malformed(&reader);
                 }
                 let name = String::from_utf8_lossy(start.name().as_ref()).into_owned();
@@ -146,9 +135,7 @@ fn read(xml: &str, mut on: impl FnMut(Node)) -> Result<String, Refusal> {
                 leaf = true;
             }
             Event::Empty(empty) => {
-                if empty.attributes().any(|attribute| attribute.is_err())
-                    || (open.is_empty() && root.is_some())
-                {
+                if empty.attributes().any(|attribute| attribute.is_err()) || (open.is_empty() && root.is_some()) {
                     return malformed(&reader);
                 }
                 let name = String::from_utf8_lossy(empty.name().as_ref()).into_owned();
@@ -173,9 +160,7 @@ fn read(xml: &str, mut on: impl FnMut(Node)) -> Result<String, Refusal> {
                 }
                 text.push_str(&part);
             }
-            Event::CData(part) if !open.is_empty() => {
-                text.push_str(&part.decode().unwrap_or_default())
-            }
+            Event::CData(part) if !open.is_empty() => text.push_str(&part.decode().unwrap_or_default()),
             Event::GeneralRef(part) if !open.is_empty() => {
                 let name = part.decode().unwrap_or_default();
                 match part.resolve_char_ref() {
@@ -201,10 +186,7 @@ fn read(xml: &str, mut on: impl FnMut(Node)) -> Result<String, Refusal> {
 fn malformed<T>(reader: &Reader<&[u8]>) -> Result<T, Refusal> {
     refuse(
         FORMAT,
-        format!(
-            "XML không đúng cấu trúc ở byte {}",
-            reader.buffer_position()
-        ),
+        format!("XML không đúng cấu trúc ở byte {}", reader.buffer_position()),
     )
 }
 
@@ -243,8 +225,7 @@ mod tests {
         )
     }
 
-    const SUMMARY: &str =
-        "<TONG_HOP><MA_LK>A&amp;B</MA_LK><HO_TEN><![CDATA[Trần <Thử>]]></HO_TEN></TONG_HOP>";
+    const SUMMARY: &str = "<TONG_HOP><MA_LK>A&amp;B</MA_LK><HO_TEN><![CDATA[Trần <Thử>]]></HO_TEN></TONG_HOP>";
 
     fn code(file: &str) -> &'static str {
         record_file(file.as_bytes(), "79999").map_or_else(|refusal| refusal.code, |_| "200")
@@ -273,20 +254,12 @@ mod tests {
             record_file(good.as_bytes(), "01001").map_err(|refusal| refusal.code),
             Err("205")
         );
-        assert_eq!(
-            code(&good.replace("<SOLUONGHOSO>1", "<SOLUONGHOSO>2")),
-            "205"
-        );
+        assert_eq!(code(&good.replace("<SOLUONGHOSO>1", "<SOLUONGHOSO>2")), "205");
         let record = &good[good.find("<HOSO>").unwrap()..good.find("</DANHSACHHOSO>").unwrap()];
-        assert_eq!(
-            code(&good.replace(record, &format!("{record}{record}"))),
-            "205"
-        );
+        assert_eq!(code(&good.replace(record, &format!("{record}{record}"))), "205");
         assert_eq!(code(&file("<TONG_HOP><MA_LK> </MA_LK></TONG_HOP>")), "205");
         assert_eq!(
-            code(&file(
-                "<TONG_HOP><MA_LK>1</MA_LK><X><MA_LK>2</MA_LK></X></TONG_HOP>"
-            )),
+            code(&file("<TONG_HOP><MA_LK>1</MA_LK><X><MA_LK>2</MA_LK></X></TONG_HOP>")),
             "205"
         );
         assert_eq!(code(&good.replace("XML1", "XML2")), "205");
@@ -301,8 +274,7 @@ mod tests {
         for bad in [
             wrapped,
             inline,
-            good.replace("<CHUKYDONVI/>", "")
-                .replace("</GIAMDINHHS>", ""),
+            good.replace("<CHUKYDONVI/>", "").replace("</GIAMDINHHS>", ""),
             good.replace("</GIAMDINHHS>", "</GIAMDINHHS><X/>"),
             good.replace("</GIAMDINHHS>", "</GIAMDINHHS>x"),
             good.replace("79999", "&ten;"),
@@ -325,9 +297,7 @@ mod tests {
 
     #[test]
     fn a_check_in_has_its_own_root() {
-        let document = |root: &str| {
-            format!("<{root}><TRANG_THAI_KCB><MA_LK>7</MA_LK></TRANG_THAI_KCB></{root}>")
-        };
+        let document = |root: &str| format!("<{root}><TRANG_THAI_KCB><MA_LK>7</MA_LK></TRANG_THAI_KCB></{root}>");
         assert_eq!(
             check_in(document("CHI_TIEU_TRANG_THAI_KCB").as_bytes()).as_deref(),
             Ok("7")

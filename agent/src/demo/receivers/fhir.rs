@@ -162,9 +162,7 @@ impl Receiver for Desk {
             (&Method::POST, "") => return self.script.play(self.transaction(request)).await,
             (&Method::POST, "token") => self.token(request).await,
             (&Method::GET, "metadata") => fhir_reply(StatusCode::OK, &capabilities()),
-            (&Method::GET, _) if self.may(request.headers()) => {
-                self.look_up(&path, request.uri().query())
-            }
+            (&Method::GET, _) if self.may(request.headers()) => self.look_up(&path, request.uri().query()),
             (&Method::GET, _) => self.unauthorised(),
             _ => self.refused(
                 StatusCode::NOT_FOUND,
@@ -183,54 +181,28 @@ impl Desk {
         let body = match read_body(request.into_body(), self.options.max_body).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => {
-                return self.refused(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too-long",
-                    "",
-                    "the body is too large",
-                );
+                return self.refused(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "", "the body is too large");
             }
             Err(BodyError::Broken) => {
-                return self.refused(
-                    StatusCode::BAD_REQUEST,
-                    "incomplete",
-                    "",
-                    "the body broke off",
-                );
+                return self.refused(StatusCode::BAD_REQUEST, "incomplete", "", "the body broke off");
             }
         };
         if !allowed {
             return self.unauthorised();
         }
-        if encoded
-            || !matches!(
-                media_type.as_str(),
-                "application/fhir+json" | "application/json"
-            )
-        {
+        if encoded || !matches!(media_type.as_str(), "application/fhir+json" | "application/json") {
             let text = "send application/fhir+json, not compressed";
-            return self.refused(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not-supported",
-                "",
-                text,
-            );
+            return self.refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", "", text);
         }
         let Ok(bundle) = serde_json::from_slice::<Value>(&body) else {
-            return self.refused(
-                StatusCode::BAD_REQUEST,
-                "structure",
-                "",
-                "the body is not JSON",
-            );
+            return self.refused(StatusCode::BAD_REQUEST, "structure", "", "the body is not JSON");
         };
         // The store is locked only for the change itself, not for reading and checking what came.
         let done = store::entries(bundle).and_then(|entries| lock(&self.store).transact(entries));
         match done {
             Ok(answer) => fhir_reply(StatusCode::OK, &answer),
             Err(Refused { status, at, text }) => {
-                let status =
-                    StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
                 self.refused(status, "invalid", &at, &text)
             }
         }
@@ -251,9 +223,7 @@ impl Desk {
             })
         });
         let problem = match () {
-            () if !is_form || field("grant_type").as_deref() != Some("client_credentials") => {
-                "unsupported_grant_type"
-            }
+            () if !is_form || field("grant_type").as_deref() != Some("client_credentials") => "unsupported_grant_type",
             () if self.options.auth.is_some() && given != self.options.auth => "invalid_client",
             () => {
                 let mut books = lock(&self.books);
@@ -277,25 +247,14 @@ impl Desk {
             StatusCode::BAD_REQUEST
         };
         self.count(status);
-        reply(
-            status,
-            "application/json",
-            json!({"error": problem}).to_string(),
-        )
+        reply(status, "application/json", json!({"error": problem}).to_string())
     }
 
     /// `GET Type?identifier=` and `GET Type/id`.
     fn look_up(&self, path: &str, query: Option<&str>) -> Response<Reply> {
-        let (name, id) = path
-            .split_once('/')
-            .map_or((path, None), |(name, id)| (name, Some(id)));
+        let (name, id) = path.split_once('/').map_or((path, None), |(name, id)| (name, Some(id)));
         let Some(kind) = rules::known_type(name) else {
-            return self.refused(
-                StatusCode::NOT_FOUND,
-                "not-supported",
-                "",
-                "unknown resource type",
-            );
+            return self.refused(StatusCode::NOT_FOUND, "not-supported", "", "unknown resource type");
         };
         let store = lock(&self.store);
         match (id, query.map(store::search)) {
@@ -307,8 +266,7 @@ impl Desk {
                 let found = store.find(kind, &search);
                 let entry = |(id, resource)| json!({"fullUrl": format!("{kind}/{id}"), "resource": resource});
                 let total = found.len();
-                let mut bundle =
-                    json!({"resourceType": "Bundle", "type": "searchset", "total": total});
+                let mut bundle = json!({"resourceType": "Bundle", "type": "searchset", "total": total});
                 if total > 0 {
                     bundle["entry"] = found.into_iter().map(entry).collect();
                 }
@@ -333,12 +291,7 @@ impl Desk {
     }
 
     fn unauthorised(&self) -> Response<Reply> {
-        let mut response = self.refused(
-            StatusCode::UNAUTHORIZED,
-            "login",
-            "",
-            "no valid bearer token",
-        );
+        let mut response = self.refused(StatusCode::UNAUTHORIZED, "login", "", "no valid bearer token");
         response
             .headers_mut()
             .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -352,26 +305,16 @@ impl Desk {
             issue["diagnostics"] = json!(format!("{at}: {text}"));
             issue["expression"] = json!([at]);
         }
-        fhir_reply(
-            status,
-            &json!({"resourceType": "OperationOutcome", "issue": [issue]}),
-        )
+        fhir_reply(status, &json!({"resourceType": "OperationOutcome", "issue": [issue]}))
     }
 
     fn count(&self, status: StatusCode) {
-        *lock(&self.books)
-            .refused
-            .entry(status.as_u16())
-            .or_default() += 1;
+        *lock(&self.books).refused.entry(status.as_u16()).or_default() += 1;
     }
 }
 
 fn basic_credentials(headers: &HeaderMap) -> Option<ClientCredentials> {
-    let encoded = headers
-        .get(AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .strip_prefix("Basic ")?;
+    let encoded = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
     let pair = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
     let (id, secret) = pair.split_once(':')?;
     Some(ClientCredentials {
@@ -381,11 +324,7 @@ fn basic_credentials(headers: &HeaderMap) -> Option<ClientCredentials> {
 }
 
 fn fhir_reply(status: StatusCode, body: &Value) -> Response<Reply> {
-    reply(
-        status,
-        "application/fhir+json; charset=utf-8",
-        body.to_string(),
-    )
+    reply(status, "application/fhir+json; charset=utf-8", body.to_string())
 }
 
 fn capabilities() -> Value {

@@ -180,11 +180,7 @@ impl Receiver for Desk {
             "/api/qd130/checkInKcbQd4750" => ("4750", true),
             "/api/qd130/checkInKcbQd3176" => ("3176", true),
             _ => {
-                return Ok(reply(
-                    StatusCode::NOT_FOUND,
-                    "text/html; charset=utf-8",
-                    "<h1>404</h1>",
-                ));
+                return Ok(reply(StatusCode::NOT_FOUND, "text/html; charset=utf-8", "<h1>404</h1>"));
             }
         };
         if request.method() != Method::POST {
@@ -215,18 +211,11 @@ impl Desk {
         ledger.tokens_issued += 1;
         let number = ledger.tokens_issued;
         // The server side of a demonstration on loopback: a token has to be different, not unguessable.
-        let access = hex(&Sha256::digest(format!(
-            "access {number} {}",
-            self.password_hash
-        )));
-        let id = hex(&Sha256::digest(format!(
-            "id {number} {}",
-            self.password_hash
-        )));
-        ledger.tokens.insert(
-            access.clone(),
-            (id.clone(), Instant::now() + self.options.token_life),
-        );
+        let access = hex(&Sha256::digest(format!("access {number} {}", self.password_hash)));
+        let id = hex(&Sha256::digest(format!("id {number} {}", self.password_hash)));
+        ledger
+            .tokens
+            .insert(access.clone(), (id.clone(), Instant::now() + self.options.token_life));
         json_reply(&json!({
             "maKetQua": "200",
             "APIKey": {
@@ -239,11 +228,7 @@ impl Desk {
         }))
     }
 
-    async fn take_file(
-        &self,
-        request: Request<Incoming>,
-        service: (&'static str, bool),
-    ) -> Response<Reply> {
+    async fn take_file(&self, request: Request<Incoming>, service: (&'static str, bool)) -> Response<Reply> {
         let (headers, form) = match self.form(request).await {
             Ok(read) => read,
             Err(refusal) => return self.refused(refusal),
@@ -264,20 +249,12 @@ impl Desk {
         };
         match String::from_utf8(body.to_vec()) {
             Ok(form) if is_form => Ok((head.headers, form)),
-            _ => refuse(
-                PARAMETER,
-                "Nội dung phải là application/x-www-form-urlencoded",
-            ),
+            _ => refuse(PARAMETER, "Nội dung phải là application/x-www-form-urlencoded"),
         }
     }
 
     /// `MA_LK` and digest of the file, once everything about the call is right.
-    fn checked(
-        &self,
-        headers: &HeaderMap,
-        form: &str,
-        check_in: bool,
-    ) -> Result<(String, String), Refusal> {
+    fn checked(&self, headers: &HeaderMap, form: &str, check_in: bool) -> Result<(String, String), Refusal> {
         let header = |name| {
             headers
                 .get(name)
@@ -289,21 +266,12 @@ impl Desk {
             Some((id, expires)) => id == header("tokenId") && Instant::now() < *expires,
             None => false,
         };
-        if !known
-            || header("passwordHash") != self.password_hash
-            || field("username") != self.options.username
-        {
+        if !known || header("passwordHash") != self.password_hash || field("username") != self.options.username {
             return refuse("401", "Phiên làm việc không hợp lệ hoặc đã hết hạn");
         }
         let facility = field("maCSKCB");
-        if facility.chars().count() != 5
-            || !facility.starts_with(&field("maTinh"))
-            || field("maTinh").len() != 2
-        {
-            return refuse(
-                PARAMETER,
-                "maCSKCB phải có 5 ký tự, maTinh là 2 ký tự đầu của maCSKCB",
-            );
+        if facility.chars().count() != 5 || !facility.starts_with(&field("maTinh")) || field("maTinh").len() != 2 {
+            return refuse(PARAMETER, "maCSKCB phải có 5 ký tự, maTinh là 2 ký tự đầu của maCSKCB");
         }
         if field("loaiHoSo") != if check_in { "0" } else { "130" } {
             return refuse(PARAMETER, "loaiHoSo không đúng");
@@ -323,12 +291,7 @@ impl Desk {
         Ok((key, hex(&Sha256::digest(&file))))
     }
 
-    fn taken(
-        &self,
-        key: String,
-        sha256: String,
-        (standard, check_in): (&'static str, bool),
-    ) -> Response<Reply> {
+    fn taken(&self, key: String, sha256: String, (standard, check_in): (&'static str, bool)) -> Response<Reply> {
         let mut ledger = lock(&self.ledger);
         let transaction = format!("MAU{:010}", ledger.accepted.len() + 1);
         let answer = json!({
@@ -348,10 +311,7 @@ impl Desk {
     }
 
     fn refused(&self, refusal: Refusal) -> Response<Reply> {
-        *lock(&self.ledger)
-            .refused
-            .entry(refusal.code.to_owned())
-            .or_default() += 1;
+        *lock(&self.ledger).refused.entry(refusal.code.to_owned()).or_default() += 1;
         json_reply(&json!({
             "maKetQua": refusal.code,
             "maGiaoDich": "",
@@ -362,17 +322,11 @@ impl Desk {
 }
 
 fn json_reply(answer: &serde_json::Value) -> Response<Reply> {
-    reply(
-        StatusCode::OK,
-        "application/json; charset=utf-8",
-        answer.to_string(),
-    )
+    reply(StatusCode::OK, "application/json; charset=utf-8", answer.to_string())
 }
 
 fn since_1970() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// `yyyy-MM-ddTHH:mm:ssZ`
@@ -399,10 +353,7 @@ fn local(since_1970: Duration) -> String {
 
 fn split(since_1970: Duration) -> ((i64, i64, i64), u64) {
     let seconds = since_1970.as_secs();
-    (
-        Day::from_unix_days((seconds / 86_400) as i64).civil(),
-        seconds % 86_400,
-    )
+    (Day::from_unix_days((seconds / 86_400) as i64).civil(), seconds % 86_400)
 }
 
 #[cfg(test)]

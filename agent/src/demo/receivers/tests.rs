@@ -24,13 +24,11 @@ async fn send(url: &str, request: String, ca: Option<&Ca>) -> Option<(u16, Strin
             roots
                 .add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap())
                 .unwrap();
-            let config = ClientConfig::builder_with_provider(Arc::new(
-                rustls::crypto::ring::default_provider(),
-            ))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
             let name = ServerName::try_from("127.0.0.1").unwrap();
             exchange(
                 TlsConnector::from(Arc::new(config))
@@ -56,12 +54,9 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str
 fn complete(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let length = head.lines().find_map(|line| {
-        line.to_ascii_lowercase()
-            .strip_prefix("content-length: ")?
-            .parse()
-            .ok()
-    });
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let whole = if head.contains("chunked") {
         body.ends_with("0\r\n\r\n")
     } else {
@@ -99,10 +94,7 @@ fn escaped(text: &str) -> String {
 
 #[test]
 fn forms_are_decoded_as_browsers_write_them() {
-    assert_eq!(
-        form_field("a=1&b=x+y%2Bz&b=2", "b").as_deref(),
-        Some("x y+z")
-    );
+    assert_eq!(form_field("a=1&b=x+y%2Bz&b=2", "b").as_deref(), Some("x y+z"));
     assert_eq!(form_field("a=%C3%A2", "a").as_deref(), Some("â"));
     assert_eq!(form_field("a=%zz", "a"), None);
     assert_eq!(form_field("a=%4", "a"), None);

@@ -46,15 +46,9 @@ pub(super) fn check(kind: &'static str, resource: &Value) -> Result<Vec<Referenc
         }
     }
     if let Some((_, codes)) = STATUS.iter().find(|(of, _)| *of == kind) {
-        let status = resource
-            .get("status")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let status = resource.get("status").and_then(Value::as_str).unwrap_or_default();
         if !codes.contains(&status) {
-            return fault(
-                "status",
-                format!("{kind}.status is not one of {}", codes.join(", ")),
-            );
+            return fault("status", format!("{kind}.status is not one of {}", codes.join(", ")));
         }
     }
     if resource.get("meta").is_some_and(|meta| !meta.is_object()) {
@@ -65,10 +59,7 @@ pub(super) fn check(kind: &'static str, resource: &Value) -> Result<Vec<Referenc
     walk(resource, &mut path, "", &mut references)?;
     let contained = |id: &str| {
         let inside = resource.get("contained").and_then(Value::as_array);
-        inside.is_some_and(|all| {
-            all.iter()
-                .any(|one| one.get("id").and_then(Value::as_str) == Some(id))
-        })
+        inside.is_some_and(|all| all.iter().any(|one| one.get("id").and_then(Value::as_str) == Some(id)))
     };
     for reference in &references {
         if let Some(id) = reference.to.strip_prefix('#')
@@ -85,12 +76,7 @@ pub(super) fn check(kind: &'static str, resource: &Value) -> Result<Vec<Referenc
 }
 
 /// Nothing in FHIR may be empty; nulls only hold places in lists.
-fn walk(
-    value: &Value,
-    path: &mut String,
-    element: &str,
-    references: &mut Vec<Reference>,
-) -> Result<(), Fault> {
+fn walk(value: &Value, path: &mut String, element: &str, references: &mut Vec<Reference>) -> Result<(), Fault> {
     let length = path.len();
     match value {
         Value::Null => return fault(path.as_str(), "is null".to_owned()),
@@ -120,10 +106,7 @@ fn walk(
                     let Some(to) = field.as_str() else {
                         return fault(path.as_str(), "is not a string".to_owned());
                     };
-                    let wanted = WANTED
-                        .iter()
-                        .find(|(of, _)| *of == element)
-                        .map(|(_, kind)| *kind);
+                    let wanted = WANTED.iter().find(|(of, _)| *of == element).map(|(_, kind)| *kind);
                     references.push(Reference {
                         at: path.clone(),
                         to: to.to_owned(),
@@ -140,10 +123,7 @@ fn walk(
 }
 
 fn fault<T>(at: impl Into<String>, text: String) -> Result<T, Fault> {
-    Err(Fault {
-        at: at.into(),
-        text,
-    })
+    Err(Fault { at: at.into(), text })
 }
 
 const TYPES: &[&str] = &[
@@ -193,36 +173,21 @@ const REQUIRED: &[(&str, &[&str])] = &[
         ],
     ),
     ("ClinicalImpression", &["status", "subject"]),
-    (
-        "Composition",
-        &["status", "type", "date", "author", "title"],
-    ),
+    ("Composition", &["status", "type", "date", "author", "title"]),
     ("Condition", &["subject"]),
     ("Coverage", &["status", "beneficiary", "payor"]),
     ("DiagnosticReport", &["status", "code"]),
     ("Encounter", &["status", "class"]),
-    (
-        "MedicationRequest",
-        &["status", "intent", "medication[x]", "subject"],
-    ),
+    ("MedicationRequest", &["status", "intent", "medication[x]", "subject"]),
     ("Observation", &["status", "code"]),
     ("Procedure", &["status", "subject"]),
     ("ServiceRequest", &["status", "intent", "subject"]),
 ];
 
 const STATUS: &[(&str, &[&str])] = &[
-    (
-        "Claim",
-        &["active", "cancelled", "draft", "entered-in-error"],
-    ),
-    (
-        "ClinicalImpression",
-        &["in-progress", "completed", "entered-in-error"],
-    ),
-    (
-        "Coverage",
-        &["active", "cancelled", "draft", "entered-in-error"],
-    ),
+    ("Claim", &["active", "cancelled", "draft", "entered-in-error"]),
+    ("ClinicalImpression", &["in-progress", "completed", "entered-in-error"]),
+    ("Coverage", &["active", "cancelled", "draft", "entered-in-error"]),
     (
         "DiagnosticReport",
         &[
@@ -321,26 +286,16 @@ mod tests {
 
     #[test]
     fn required_elements_and_status_codes_are_asked_for() {
-        let encounter =
-            json!({"resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"}});
+        let encounter = json!({"resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"}});
         assert_eq!(check("Encounter", &encounter), Ok(Vec::new()));
         let at = |kind, resource: Value| check(kind, &resource).map_err(|fault| fault.at);
+        assert_eq!(at("Encounter", json!({"status": "finished"})), Err("class".to_owned()));
         assert_eq!(
-            at("Encounter", json!({"status": "finished"})),
-            Err("class".to_owned())
-        );
-        assert_eq!(
-            at(
-                "Encounter",
-                json!({"status": "done", "class": {"code": "AMB"}})
-            ),
+            at("Encounter", json!({"status": "done", "class": {"code": "AMB"}})),
             Err("status".to_owned())
         );
         let order = json!({"status": "completed", "intent": "order", "subject": {"reference": "Patient/1"}});
-        assert_eq!(
-            at("MedicationRequest", order),
-            Err("medication[x]".to_owned())
-        );
+        assert_eq!(at("MedicationRequest", order), Err("medication[x]".to_owned()));
     }
 
     #[test]
@@ -351,10 +306,7 @@ mod tests {
             Err("name[1].text".to_owned())
         );
         assert_eq!(at(json!({"name": []})), Err("name".to_owned()));
-        assert_eq!(
-            at(json!({"maritalStatus": {}})),
-            Err("maritalStatus".to_owned())
-        );
+        assert_eq!(at(json!({"maritalStatus": {}})), Err("maritalStatus".to_owned()));
         assert_eq!(at(json!({"birthDate": null})), Err("birthDate".to_owned()));
         assert_eq!(
             at(json!({"name": [{"given": ["x", "y"], "_given": [null, {"id": "1"}]}]})),

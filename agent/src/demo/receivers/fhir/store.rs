@@ -111,9 +111,7 @@ pub(super) fn entries(mut bundle: Value) -> Result<Vec<Entry>, Refused> {
 fn entry(nth: usize, mut raw: Value) -> Result<Entry, Refused> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let full_url = text(&raw["fullUrl"]);
-    if let Some(uuid) = full_url
-        .as_deref()
-        .and_then(|url| url.strip_prefix("urn:uuid:"))
+    if let Some(uuid) = full_url.as_deref().and_then(|url| url.strip_prefix("urn:uuid:"))
         && !is_uuid(uuid)
     {
         return refuse(nth, "fullUrl", "is not a lower-case UUID");
@@ -125,18 +123,16 @@ fn entry(nth: usize, mut raw: Value) -> Result<Entry, Refused> {
     let (path, query) = url
         .split_once('?')
         .map_or((url.as_str(), None), |(path, query)| (path, Some(query)));
-    let (name, id) = path
-        .split_once('/')
-        .map_or((path, None), |(name, id)| (name, Some(id)));
+    let (name, id) = path.split_once('/').map_or((path, None), |(name, id)| (name, Some(id)));
     let Some(kind) = rules::known_type(name) else {
         return refuse(nth, "request.url", "names an unknown type");
     };
     let condition = text(&raw["request"]["ifNoneExist"]);
     let action = match (method.as_deref(), id, query, condition) {
         (Some("POST"), None, None, None) => Action::Create,
-        (Some("POST"), None, None, Some(condition)) => Action::CreateUnless(
-            search(&condition).map_err(|text| refused(nth, "request.ifNoneExist", text))?,
-        ),
+        (Some("POST"), None, None, Some(condition)) => {
+            Action::CreateUnless(search(&condition).map_err(|text| refused(nth, "request.ifNoneExist", text))?)
+        }
         (Some("PUT"), Some(id), None, None) if is_id(id) => Action::Update(id.to_owned()),
         (Some("PUT"), None, Some(query), None) => {
             Action::UpdateWhere(search(query).map_err(|text| refused(nth, "request.url", text))?)
@@ -151,11 +147,7 @@ fn entry(nth: usize, mut raw: Value) -> Result<Entry, Refused> {
     };
     let resource = raw["resource"].take();
     if resource["resourceType"] != kind {
-        return refuse(
-            nth,
-            "resource.resourceType",
-            "is not the type in request.url",
-        );
+        return refuse(nth, "resource.resourceType", "is not the type in request.url");
     }
     let references = rules::check(kind, &resource).map_err(|fault| {
         let at = if fault.at.is_empty() {
@@ -287,27 +279,16 @@ impl Store {
             let (found, otherwise) = match &entry.action {
                 Action::Create => (None, Change::None),
                 Action::Update(id) => (Some(id.clone()), Change::Update),
-                Action::CreateUnless(search) => {
-                    (self.the_one(nth, entry.kind, search)?, Change::None)
-                }
-                Action::UpdateWhere(search) => {
-                    (self.the_one(nth, entry.kind, search)?, Change::Update)
-                }
+                Action::CreateUnless(search) => (self.the_one(nth, entry.kind, search)?, Change::None),
+                Action::UpdateWhere(search) => (self.the_one(nth, entry.kind, search)?, Change::Update),
             };
             if let Action::CreateUnless(search) | Action::UpdateWhere(search) = &entry.action
                 && !searched.insert((entry.kind, search))
             {
-                return refuse(
-                    nth,
-                    "request",
-                    "searches for the same identifier as another entry",
-                );
+                return refuse(nth, "request", "searches for the same identifier as another entry");
             }
             let place = match found {
-                Some(id) if self.holds(entry.kind, &id) => Place {
-                    id,
-                    change: otherwise,
-                },
+                Some(id) if self.holds(entry.kind, &id) => Place { id, change: otherwise },
                 Some(id) => Place {
                     id,
                     change: Change::Create,
@@ -326,11 +307,7 @@ impl Store {
     }
 
     /// The `Type/id` each fullUrl stands for, once every reference is known to lead somewhere.
-    fn targets(
-        &self,
-        entries: &[Entry],
-        places: &[Place],
-    ) -> Result<HashMap<String, String>, Refused> {
+    fn targets(&self, entries: &[Entry], places: &[Place]) -> Result<HashMap<String, String>, Refused> {
         let planned: HashSet<String> = entries
             .iter()
             .zip(places)
@@ -348,32 +325,19 @@ impl Store {
                 let target = match targets.get(&reference.to) {
                     Some(target) => target.clone(),
                     None if reference.to.contains('?') => {
-                        let target = self
-                            .conditional(&reference.to)
-                            .map_err(|why| refused(nth, &at, why))?;
+                        let target = self.conditional(&reference.to).map_err(|why| refused(nth, &at, why))?;
                         targets.insert(reference.to.clone(), target.clone());
                         target
                     }
                     // Another server's: nothing to be known about it here.
-                    None if reference.to.starts_with("http://")
-                        || reference.to.starts_with("https://") =>
-                    {
+                    None if reference.to.starts_with("http://") || reference.to.starts_with("https://") => {
                         continue;
                     }
-                    None => reference
-                        .to
-                        .split("/_history")
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned(),
+                    None => reference.to.split("/_history").next().unwrap_or_default().to_owned(),
                 };
                 let (kind, id) = target.split_once('/').unwrap_or((&target, ""));
                 if !planned.contains(&target) && !self.holds(kind, id) {
-                    return refuse(
-                        nth,
-                        &at,
-                        "refers to something that is neither here nor in this Bundle",
-                    );
+                    return refuse(nth, &at, "refers to something that is neither here nor in this Bundle");
                 }
                 if reference.wanted.is_some_and(|wanted| wanted != kind) {
                     return refuse(nth, &at, "refers to a resource of the wrong type");
@@ -390,18 +354,14 @@ impl Store {
         if place.change == Change::None {
             return version;
         }
-        for identifier in before
-            .map(|stored| stored.identifiers.clone())
-            .unwrap_or_default()
-        {
+        for identifier in before.map(|stored| stored.identifiers.clone()).unwrap_or_default() {
             if let Some(ids) = shelf.by_identifier.get_mut(&identifier) {
                 ids.retain(|id| *id != place.id);
             }
         }
         for identifier in &entry.identifiers {
             let ids = shelf.by_identifier.entry(identifier.clone());
-            ids.or_insert_with(|| Vec::with_capacity(1))
-                .push(place.id.clone());
+            ids.or_insert_with(|| Vec::with_capacity(1)).push(place.id.clone());
         }
         let resource = self.keep.then(|| {
             let mut resource = entry.resource;
@@ -444,9 +404,7 @@ impl Store {
     }
 
     fn holds(&self, kind: &str, id: &str) -> bool {
-        self.shelves
-            .get(kind)
-            .is_some_and(|shelf| shelf.by_id.contains_key(id))
+        self.shelves.get(kind).is_some_and(|shelf| shelf.by_id.contains_key(id))
     }
 
     fn new_id(&self, kind: &str, last_id: &mut u64) -> String {
@@ -464,9 +422,7 @@ impl Store {
 pub(super) fn search(query: &str) -> Result<String, &'static str> {
     let identifier = form_field(query, "identifier").filter(|_| !query.contains('&'));
     match identifier.as_deref().and_then(|text| text.rsplit_once('|')) {
-        Some((system, value)) if !system.is_empty() && !value.is_empty() => {
-            Ok(format!("{system}|{value}"))
-        }
+        Some((system, value)) if !system.is_empty() && !value.is_empty() => Ok(format!("{system}|{value}")),
         _ => Err("is not a search for one identifier with its system"),
     }
 }
@@ -512,9 +468,7 @@ fn identifiers(resource: &Value) -> Vec<Arc<str>> {
     };
     let mut found: Vec<Arc<str>> = Vec::new();
     for identifier in many.iter().chain(one) {
-        if let (Some(system), Some(value)) =
-            (identifier["system"].as_str(), identifier["value"].as_str())
-        {
+        if let (Some(system), Some(value)) = (identifier["system"].as_str(), identifier["value"].as_str()) {
             found.push(format!("{system}|{value}").into());
         }
     }
@@ -525,9 +479,7 @@ fn identifiers(resource: &Value) -> Vec<Arc<str>> {
 }
 
 fn value_of(identifier: &str) -> &str {
-    identifier
-        .rsplit_once('|')
-        .map_or(identifier, |(_, value)| value)
+    identifier.rsplit_once('|').map_or(identifier, |(_, value)| value)
 }
 
 fn is_uuid(text: &str) -> bool {

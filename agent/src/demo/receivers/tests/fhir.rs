@@ -40,13 +40,9 @@ fn bundle(visit: &str) -> Value {
 }
 
 async fn transact(fhir: &Fhir, bundle: &Value) -> (u16, Value) {
-    let (status, body) = send(
-        &fhir.url(),
-        post("/", &[FHIR_JSON], &bundle.to_string()),
-        None,
-    )
-    .await
-    .unwrap();
+    let (status, body) = send(&fhir.url(), post("/", &[FHIR_JSON], &bundle.to_string()), None)
+        .await
+        .unwrap();
     (status, serde_json::from_str(&body).unwrap())
 }
 
@@ -74,20 +70,11 @@ async fn a_visit_sent_twice_is_one_patient_and_one_encounter_in_its_second_versi
         assert_eq!(entry["response"]["status"], "201 Created");
         assert_eq!(entry["response"]["etag"], "W/\"1\"");
     }
-    assert_eq!(
-        answer["entry"][1]["response"]["location"],
-        "Encounter/2/_history/1"
-    );
+    assert_eq!(answer["entry"][1]["response"]["location"], "Encounter/2/_history/1");
     let (_, again) = transact(&fhir, &bundle("V1")).await;
     assert_eq!(again["entry"][0]["response"]["status"], "200 OK");
-    assert_eq!(
-        again["entry"][0]["response"]["location"],
-        "Patient/1/_history/1"
-    );
-    assert_eq!(
-        again["entry"][1]["response"]["location"],
-        "Encounter/2/_history/2"
-    );
+    assert_eq!(again["entry"][0]["response"]["location"], "Patient/1/_history/1");
+    assert_eq!(again["entry"][1]["response"]["location"], "Encounter/2/_history/2");
     transact(&fhir, &bundle("V2")).await;
     assert_eq!(
         fhir.resources(),
@@ -104,10 +91,7 @@ async fn a_visit_sent_twice_is_one_patient_and_one_encounter_in_its_second_versi
     )
     .await;
     assert_eq!(
-        (
-            &found["total"],
-            &found["entry"][0]["resource"]["subject"]["reference"]
-        ),
+        (&found["total"], &found["entry"][0]["resource"]["subject"]["reference"]),
         (&json!(1), &json!("Patient/1"))
     );
     assert_eq!(get(&fhir, "/Patient/1").await.1["meta"]["versionId"], "1");
@@ -189,21 +173,13 @@ async fn one_bad_entry_leaves_nothing_of_its_bundle_and_is_named() {
             (422, &json!(named)),
             "{outcome}"
         );
-        assert!(
-            outcome["issue"][0]["diagnostics"]
-                .as_str()
-                .unwrap()
-                .starts_with(named)
-        );
+        assert!(outcome["issue"][0]["diagnostics"].as_str().unwrap().starts_with(named));
         assert!(
             fhir.resources().values().all(|count| *count == 0),
             "{named}: nothing may be left"
         );
     }
-    assert_eq!(
-        (fhir.transactions(), fhir.refused()[&422]),
-        (0, cases.len() as u64)
-    );
+    assert_eq!((fhir.transactions(), fhir.refused()[&422]), (0, cases.len() as u64));
     fhir.refuse(["V1".to_owned()]);
     assert_eq!(transact(&fhir, &bundle("V1")).await.0, 422);
     assert_eq!(transact(&fhir, &bundle("V2")).await.0, 200);
@@ -258,15 +234,9 @@ async fn a_client_chosen_id_is_made_once_and_then_updated() {
     // The identifier index follows the update.
     named["entry"][1]["resource"]["identifier"][0]["value"] = json!("V2");
     transact(&fhir, &named).await;
-    assert_eq!(
-        fhir.encounters(),
-        BTreeMap::from([("V2".to_owned(), vec![3])])
-    );
+    assert_eq!(fhir.encounters(), BTreeMap::from([("V2".to_owned(), vec![3])]));
     assert!(fhir.find("Encounter", &format!("{VISIT}|V1")).is_empty());
-    assert_eq!(
-        fhir.find("Encounter", &format!("{VISIT}|V2"))[0]["id"],
-        "visit-1"
-    );
+    assert_eq!(fhir.find("Encounter", &format!("{VISIT}|V2"))[0]["id"], "visit-1");
 }
 
 #[tokio::test]
@@ -322,10 +292,7 @@ async fn with_credentials_set_a_bearer_token_is_needed_and_can_be_taken_away() {
     assert_eq!(transact(&fhir, &bundle("V1")).await.0, 401);
     let wrong = "grant_type=client_credentials&client_id=benh-vien&client_secret=x";
     assert_eq!(
-        send(&fhir.url(), post("/token", &[FORM], wrong), None)
-            .await
-            .unwrap()
-            .0,
+        send(&fhir.url(), post("/token", &[FORM], wrong), None).await.unwrap().0,
         401
     );
     let form = "grant_type=client_credentials&client_id=benh-vien&client_secret=bi+mat";
@@ -344,15 +311,8 @@ async fn with_credentials_set_a_bearer_token_is_needed_and_can_be_taken_away() {
         assert_eq!((status, &answer["expires_in"]), (200, &json!(300)));
         bearer = format!("Bearer {}", answer["access_token"].as_str().unwrap());
     }
-    let request = post(
-        "/",
-        &[FHIR_JSON, ("Authorization", &bearer)],
-        &bundle("V1").to_string(),
-    );
-    assert_eq!(
-        send(&fhir.url(), request.clone(), None).await.unwrap().0,
-        200
-    );
+    let request = post("/", &[FHIR_JSON, ("Authorization", &bearer)], &bundle("V1").to_string());
+    assert_eq!(send(&fhir.url(), request.clone(), None).await.unwrap().0, 200);
     fhir.invalidate_tokens();
     assert_eq!(send(&fhir.url(), request, None).await.unwrap().0, 401);
     assert_eq!((fhir.transactions(), fhir.tokens_issued()), (1, 2));
@@ -367,14 +327,10 @@ async fn one_connection_carries_many_requests_and_a_lost_answer_makes_no_second_
     let stream = TcpStream::connect(fhir.url().split_once("://").unwrap().1)
         .await
         .unwrap();
-    let answers =
-        String::from_utf8(exchange(stream, &format!("{keep}{keep}{last}")).await).unwrap();
+    let answers = String::from_utf8(exchange(stream, &format!("{keep}{keep}{last}")).await).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3);
     fhir.script([Answer::DropAfterCommit]);
     assert_eq!(send(&fhir.url(), last.clone(), None).await, None);
     assert_eq!(send(&fhir.url(), last, None).await.unwrap().0, 200);
-    assert_eq!(
-        fhir.encounters(),
-        BTreeMap::from([("V1".to_owned(), vec![5])])
-    );
+    assert_eq!(fhir.encounters(), BTreeMap::from([("V1".to_owned(), vec![5])]));
 }

@@ -55,16 +55,9 @@ impl<'a> Caller<'a> {
             .await
     }
 
-    async fn deliver_form(
-        &self,
-        province: &str,
-        facility: &str,
-        kind: &str,
-        file: &str,
-    ) -> Option<(u16, String)> {
-        let form = format!(
-            "username=79999_BV&loaiHoSo={kind}&maTinh={province}&maCSKCB={facility}&fileHSBase64={file}"
-        );
+    async fn deliver_form(&self, province: &str, facility: &str, kind: &str, file: &str) -> Option<(u16, String)> {
+        let form =
+            format!("username=79999_BV&loaiHoSo={kind}&maTinh={province}&maCSKCB={facility}&fileHSBase64={file}");
         let hash = hash(PASSWORD);
         let headers = [
             FORM,
@@ -87,18 +80,14 @@ fn hash(password: &str) -> String {
 }
 
 fn one_visit() -> (String, Vec<u8>) {
-    let file = exports::generate(&exports::Options::plain(1, 1))
-        .next()
-        .unwrap();
+    let file = exports::generate(&exports::Options::plain(1, 1)).next().unwrap();
     (file.visits[0].key.clone().unwrap(), file.bytes)
 }
 
 #[tokio::test]
 async fn over_tls_a_file_is_taken_once_and_stands_in_the_ledger() {
     let ca = Ca::new().unwrap();
-    let gateway = start_gateway(Some(&ca), GatewayOptions::default())
-        .await
-        .unwrap();
+    let gateway = start_gateway(Some(&ca), GatewayOptions::default()).await.unwrap();
     assert!(gateway.url().starts_with("https://127.0.0.1:"));
     let (key, file) = one_visit();
     let caller = Caller::log_in(&gateway, Some(&ca)).await;
@@ -118,33 +107,19 @@ async fn over_tls_a_file_is_taken_once_and_stands_in_the_ledger() {
     assert_eq!(gateway.times_taken().values().collect::<Vec<_>>(), [&2]);
     let address = gateway.url().split_once("://").unwrap().1.to_owned();
     gateway.stop().await;
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "the port is free again"
-    );
+    assert!(TcpStream::connect(address).await.is_err(), "the port is free again");
 }
 
 #[tokio::test]
 async fn the_gateway_refuses_wrong_accounts_old_tokens_and_wrong_parameters() {
-    let gateway = start_gateway(None, GatewayOptions::default())
-        .await
-        .unwrap();
+    let gateway = start_gateway(None, GatewayOptions::default()).await.unwrap();
     assert_eq!(code(&Caller::token(&gateway, None, "falsch").await), "401");
     let (key, file) = one_visit();
     let encoded = escaped(&BASE64.encode(&file));
     let caller = Caller::log_in(&gateway, None).await;
-    assert_eq!(
-        code(&caller.deliver_form("01", "79999", "130", &encoded).await),
-        "205"
-    );
-    assert_eq!(
-        code(&caller.deliver_form("79", "79998", "130", &encoded).await),
-        "205"
-    );
-    assert_eq!(
-        code(&caller.deliver_form("79", "79999", "0", &encoded).await),
-        "205"
-    );
+    assert_eq!(code(&caller.deliver_form("01", "79999", "130", &encoded).await), "205");
+    assert_eq!(code(&caller.deliver_form("79", "79998", "130", &encoded).await), "205");
+    assert_eq!(code(&caller.deliver_form("79", "79999", "0", &encoded).await), "205");
     // The plus sign of base64, not escaped, is a space on the other side.
     assert_eq!(
         code(&caller.deliver_form("79", "79999", "130", "PD94bWw+").await),
@@ -160,12 +135,7 @@ async fn the_gateway_refuses_wrong_accounts_old_tokens_and_wrong_parameters() {
     assert_eq!((gateway.accepted_count(), gateway.tokens_issued()), (0, 2));
     let refused = gateway.refused();
     assert_eq!(
-        (
-            refused["205"],
-            refused["401"],
-            refused["123"],
-            refused["701"]
-        ),
+        (refused["205"], refused["401"], refused["123"], refused["701"]),
         (4, 2, 2, 1)
     );
 }
@@ -186,9 +156,7 @@ async fn a_token_dies_at_its_hour_and_a_large_body_is_refused_without_being_held
 #[tokio::test]
 async fn the_gateway_takes_what_a_signed_export_is_and_refuses_several_visits_in_one_file() {
     use exports::{Oddity, Options, generate};
-    let gateway = start_gateway(None, GatewayOptions::default())
-        .await
-        .unwrap();
+    let gateway = start_gateway(None, GatewayOptions::default()).await.unwrap();
     let caller = Caller::log_in(&gateway, None).await;
     for (oddity, expected) in [
         (Oddity::Signed, "200"),
@@ -207,27 +175,17 @@ async fn the_gateway_takes_what_a_signed_export_is_and_refuses_several_visits_in
         let file = generate(&options)
             .find(|file| file.kind == exports::Kind::Odd(oddity))
             .unwrap();
-        assert_eq!(
-            code(&caller.deliver(&file.bytes).await),
-            expected,
-            "{oddity:?}"
-        );
+        assert_eq!(code(&caller.deliver(&file.bytes).await), expected, "{oddity:?}");
     }
 }
 
 #[tokio::test]
 async fn scripted_answers_come_first_and_say_truly_whether_the_file_was_stored() {
-    let gateway = start_gateway(None, GatewayOptions::default())
-        .await
-        .unwrap();
+    let gateway = start_gateway(None, GatewayOptions::default()).await.unwrap();
     let (_, file) = one_visit();
     let caller = Caller::log_in(&gateway, None).await;
     gateway.script([
-        Answer::Status(
-            503,
-            vec![("Retry-After".into(), "7".into())],
-            "later".into(),
-        ),
+        Answer::Status(503, vec![("Retry-After".into(), "7".into())], "later".into()),
         Answer::Html,
         Answer::DropBeforeReading,
         Answer::DropAfterCommit,

@@ -1,0 +1,74 @@
+//! One visit's file in the form the gateway takes, when a file of several has to be split or was not in that form.
+//!
+//! What already is in form is copied byte for byte. Never used on a signed file: those go out as they came.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    Survey,
+    cut::Cut,
+    open::{Opened, Rewrite},
+};
+
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
+
+/// One visit's file: unsigned, one record, UTF-8, every table as base64 of a complete XML document.
+pub fn envelope(survey: &Survey, cut: &Cut, opened: &Opened) -> Vec<u8> {
+    let mut file = Vec::with_capacity(cut.hoso.len() + 1024);
+    let mut push = |text: &[u8]| file.extend_from_slice(text);
+    push(DECLARATION.as_bytes());
+    push(b"<GIAMDINHHS");
+    push(survey.namespaces.as_bytes());
+    push(b"><THONGTINDONVI><MACSKCB>");
+    push(escaped(survey.facility.as_deref()).as_bytes());
+    push(b"</MACSKCB></THONGTINDONVI><THONGTINHOSO><NGAYLAP>");
+    push(escaped(survey.made_on.as_deref()).as_bytes());
+    push(b"</NGAYLAP><SOLUONGHOSO>1</SOLUONGHOSO><DANHSACHHOSO>");
+    let mut copied = 0;
+    for (range, rewrite) in &opened.rewrites {
+        push(&cut.hoso[copied..range.start]);
+        let root = match rewrite {
+            Rewrite::Inline(root) => &cut.hoso[root.clone()],
+            Rewrite::Text(root) => root.as_bytes(),
+        };
+        push(STANDARD.encode(document(root, survey)).as_bytes());
+        copied = range.end;
+    }
+    push(&cut.hoso[copied..]);
+    push(b"</DANHSACHHOSO></THONGTINHOSO><CHUKYDONVI></CHUKYDONVI></GIAMDINHHS>");
+    file
+}
+
+/// A complete document around a table's root element. Prefixes the element borrowed from the file's root come along.
+fn document(root: &[u8], survey: &Survey) -> Vec<u8> {
+    let borrowed: String = survey
+        .namespaces
+        .split_inclusive(char::is_whitespace)
+        .map(str::trim)
+        .filter(|attribute| {
+            let declared = attribute.split_once('=').map_or("", |(name, _)| name);
+            let prefix = declared.strip_prefix("xmlns:").map(|prefix| format!("{prefix}:"));
+            prefix.is_some_and(|prefix| has(root, &prefix)) && !has(root, declared)
+        })
+        .fold(String::new(), |all, attribute| format!("{all} {attribute}"));
+    let name = root
+        .iter()
+        .position(|&b| b.is_ascii_whitespace() || b == b'>' || b == b'/')
+        .unwrap_or(root.len());
+    [
+        DECLARATION.as_bytes(),
+        &root[..name],
+        borrowed.as_bytes(),
+        &root[name..],
+    ]
+    .concat()
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
+}
+
+fn escaped(value: Option<&str>) -> String {
+    let value = value.unwrap_or_default();
+    value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
