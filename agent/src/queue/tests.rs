@@ -81,10 +81,11 @@ impl World {
     }
 
     async fn take(&self, want: usize) -> Vec<Taken> {
-        self.queue
-            .take(&vhr(), at(1), at(1), want, Sync::Later, |_, _| true)
-            .await
-            .unwrap()
+        let taken = self.queue.choose(&vhr(), at(1), None, want, |_| true).await.unwrap();
+        for taken in &taken {
+            self.queue.start(taken, Sync::Later, at(1)).await.unwrap();
+        }
+        taken
     }
 
     async fn deliver(&self, taken: &Taken) {
@@ -277,7 +278,8 @@ async fn what_waits_for_a_window_goes_at_once_only_when_asked_and_not_again_afte
     let world = World::new();
     world.accept(1, &[(1, 1)]).await;
     let early = at(-1000);
-    let choose = |at_once| world.queue.choose(&vhr(), early, at_once, 9, |_| true);
+    let endpoint = vhr();
+    let choose = |at_once| world.queue.choose(&endpoint, early, at_once, 9, |_| true);
     assert!(choose(None).await.unwrap().is_empty());
     let taken = choose(Some(early)).await.unwrap().remove(0);
     world.queue.start(&taken, Sync::Now, early).await.unwrap();
