@@ -25,7 +25,7 @@ mod tests;
 use std::io::Read;
 
 pub use cut::{Cut, Records};
-pub use envelope::envelope;
+pub use envelope::{envelope, envelope_of_tables};
 pub use fault::{Fault, FileFault, RecordFault};
 pub use open::{Opened, open};
 pub use rows::Row;

@@ -1,2 +1,7 @@
 //! VHR Agent, the program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vhr_agent::cli::run()
+}

@@ -17,7 +17,7 @@ use vhr_core::time::Timestamp;
 use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Position, Sync};
 use crate::spool::{self, RecordRow, Spool};
 
-mod index;
+pub mod index;
 
 pub use index::{DeliveryRow, ExportRow, RecordPlace};
 use index::{Index, VisitRow};

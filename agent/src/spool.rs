@@ -113,6 +113,13 @@ impl Spool {
         Ok(spool)
     }
 
+    /// The spool under a state folder, for reading only, whether or not a service runs.
+    pub fn existing(state: &Path) -> Self {
+        Self {
+            root: state.join("spool"),
+        }
+    }
+
     /// Copies an export as it is read, in constant memory, and syncs the copy. Not yet under its name: see [`Received::keep`].
     ///
     /// # Errors

@@ -14,7 +14,23 @@ const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 
 /// One visit's file: unsigned, one record, UTF-8, every table as base64 of a complete XML document.
 pub fn envelope(survey: &Survey, cut: &Cut, opened: &Opened) -> Vec<u8> {
-    let mut file = Vec::with_capacity(cut.hoso.len() + 1024);
+    let mut hoso = Vec::with_capacity(cut.hoso.len());
+    let mut copied = 0;
+    for (range, rewrite) in &opened.rewrites {
+        hoso.extend_from_slice(&cut.hoso[copied..range.start]);
+        let root = match rewrite {
+            Rewrite::Inline(root) => &cut.hoso[root.clone()],
+            Rewrite::Text(root) => root.as_bytes(),
+        };
+        hoso.extend_from_slice(STANDARD.encode(document(root, survey)).as_bytes());
+        copied = range.end;
+    }
+    hoso.extend_from_slice(&cut.hoso[copied..]);
+    around(survey, &hoso)
+}
+
+fn around(survey: &Survey, hoso: &[u8]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(hoso.len() + 1024);
     let mut push = |text: &[u8]| file.extend_from_slice(text);
     push(DECLARATION.as_bytes());
     push(b"<GIAMDINHHS");
@@ -24,19 +40,26 @@ pub fn envelope(survey: &Survey, cut: &Cut, opened: &Opened) -> Vec<u8> {
     push(b"</MACSKCB></THONGTINDONVI><THONGTINHOSO><NGAYLAP>");
     push(escaped(survey.made_on.as_deref()).as_bytes());
     push(b"</NGAYLAP><SOLUONGHOSO>1</SOLUONGHOSO><DANHSACHHOSO>");
-    let mut copied = 0;
-    for (range, rewrite) in &opened.rewrites {
-        push(&cut.hoso[copied..range.start]);
-        let root = match rewrite {
-            Rewrite::Inline(root) => &cut.hoso[root.clone()],
-            Rewrite::Text(root) => root.as_bytes(),
-        };
-        push(STANDARD.encode(document(root, survey)).as_bytes());
-        copied = range.end;
-    }
-    push(&cut.hoso[copied..]);
+    push(hoso);
     push(b"</DANHSACHHOSO></THONGTINHOSO><CHUKYDONVI></CHUKYDONVI></GIAMDINHHS>");
     file
+}
+
+/// One visit's file around tables that a plugin built: name and XML of each.
+pub fn envelope_of_tables(facility: &str, made_on: Option<&str>, tables: &[(&str, &str)]) -> Vec<u8> {
+    let survey = Survey {
+        facility: Some(facility.to_owned()),
+        made_on: made_on.map(str::to_owned),
+        ..Survey::default()
+    };
+    let mut hoso = b"<HOSO>".to_vec();
+    for (name, xml) in tables {
+        let content = STANDARD.encode(xml);
+        let file = format!("<FILEHOSO><LOAIHOSO>{name}</LOAIHOSO><NOIDUNGFILE>{content}</NOIDUNGFILE></FILEHOSO>");
+        hoso.extend_from_slice(file.as_bytes());
+    }
+    hoso.extend_from_slice(b"</HOSO>");
+    around(&survey, &hoso)
 }
 
 /// A complete document around a table's root element. Prefixes the element borrowed from the file's root come along.

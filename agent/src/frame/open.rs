@@ -204,7 +204,7 @@ impl Opened {
             in_form &= padded && document.plain;
             document.text
         };
-        let document = document.trim_start_matches('\u{FEFF}').trim_end_matches('\0');
+        let document = document.trim_start_matches('\u{FEFF}');
         let wrong = |bad: Bad, at: usize| {
             let line = document.as_bytes().get(..at).map_or(0, count_lines) + 1;
             Wrong::Content(bad, Some(line))

@@ -129,7 +129,7 @@ impl Store {
                         pass_element(&mut reader, limits.depth).map_err(fail)?;
                         continue;
                     }
-                    self.enter_child(&mut levels).map_err(fail)?;
+                    self.enter_child(&mut levels);
                     levels.push(Level {
                         first_field: self.fields.len(),
                         ..Level::default()
@@ -142,7 +142,7 @@ impl Store {
                     }
                     no_text(&mut value).map_err(fail)?;
                     if !is_signature(start.local_name().as_ref()) {
-                        self.enter_child(&mut levels).map_err(fail)?;
+                        self.enter_child(&mut levels);
                     }
                     root.get_or_insert(from..to);
                 }
@@ -184,14 +184,11 @@ impl Store {
     }
 
     /// An element begins inside the innermost one: that one is no field, so the one around it is a list.
-    fn enter_child(&mut self, levels: &mut [Level]) -> Result<(), Bad> {
+    fn enter_child(&mut self, levels: &mut [Level]) {
         if let [.., around, inner] = levels
             && !inner.has_children
             && !around.is_list
         {
-            if around.leaves >= STRAYS {
-                return Err(Bad::Nested);
-            }
             around.is_list = true;
             self.fields.truncate(around.first_field);
             inner.first_field = around.first_field;
@@ -199,7 +196,6 @@ impl Store {
         if let Some(inner) = levels.last_mut() {
             inner.has_children = true;
         }
-        Ok(())
     }
 
     fn end_field(&mut self, parent: &mut Level, name: &str, value: &str, limits: &Limits) -> Result<(), Bad> {

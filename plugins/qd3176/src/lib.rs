@@ -1,1 +1,209 @@
-//! qd3176.
+//! The national mapping plugin: one visit in the tables of QĐ 130 / 4750 / 3176 (XML1..XML5) to FHIR R4.
+//!
+//! [`map`] is the whole story of a record: who it is about, then one file per subject. What stays true: nothing is
+//! invented, what the tables lack is absent; every reference inside a record resolves and every key is unique per type;
+//! the insurance claim leaves as the file's own bytes; messages name fields, never values.
+
+mod claim;
+mod codes;
+mod condition;
+mod coverage;
+mod drugs;
+mod encounter;
+mod fhir;
+mod measurements;
+mod patient;
+mod people;
+mod plan;
+mod profile;
+mod progress;
+mod results;
+mod services;
+mod source;
+
+pub use profile::{Profile, Settings};
+
+use vhr_plugin_sdk::{
+    Claim, Config, Context, Failure, Issue, Issues, Mapped, Outcome, Payload, Record, Visit, VisitInfo, list,
+};
+
+use source::{Draft, Line, Source};
+
+vhr_plugin_sdk::plugin!(Plugin, Plugin::open, map);
+
+/// What stays the same for a whole batch.
+#[derive(Debug)]
+pub struct Plugin {
+    profile: Profile,
+    settings: Settings,
+    facility: String,
+}
+
+impl Plugin {
+    /// Reads the profile set and the site's settings.
+    pub fn open(context: &Context) -> Result<Self, Failure> {
+        let Config { profile, settings } = Config::read(context)?;
+        Ok(Self {
+            profile,
+            settings: settings.unwrap_or_default(),
+            facility: context.facility.clone(),
+        })
+    }
+}
+
+/// Maps one visit.
+pub fn map(plugin: &Plugin, record: &Record) -> Outcome {
+    let Payload::Json(json) = &record.payload else {
+        return refuse(
+            "QD3176-VIEW",
+            "",
+            "Plugin cần dạng xem json",
+            "this plugin needs view json",
+        );
+    };
+    let visit = match Visit::parse(json) {
+        Ok(visit) => visit,
+        Err(cause) => {
+            let english = cause.to_string();
+            return refuse("QD3176-UNREADABLE", "", "Không đọc được các bảng của hồ sơ", &english);
+        }
+    };
+    match identify(plugin, &visit) {
+        Ok((source, draft)) => map_visit(&source, draft),
+        Err(issues) => Outcome::Rejected(issues),
+    }
+}
+
+/// Whose visit this is. Without that, or with two answers, nothing may be mapped.
+fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>, Draft<'a>), Vec<Issue>> {
+    let error = |code, path: &str, vietnamese, english| vec![Issues::issue("error", code, path, vietnamese, english)];
+    let head = match visit.table("XML1") {
+        [row] => Line::head(row),
+        [] => {
+            return Err(error(
+                "QD3176-NO-XML1",
+                "XML1",
+                "Hồ sơ không có bảng XML1",
+                "the record has no table XML1",
+            ));
+        }
+        _ => {
+            return Err(error(
+                "QD3176-MANY-XML1",
+                "XML1",
+                "Hồ sơ có nhiều dòng XML1",
+                "the record has several rows in XML1",
+            ));
+        }
+    };
+    let Some(link) = head.get("MA_LK") else {
+        return Err(error(
+            "QD3176-MISSING",
+            "XML1/MA_LK",
+            "Thiếu mã liên kết MA_LK",
+            "the visit has no key",
+        ));
+    };
+    for (table, rows) in visit.tables() {
+        if let Some(at) = rows
+            .iter()
+            .position(|row| row.get("MA_LK").is_some_and(|other| other != link))
+        {
+            let path = format!("{table}[{}]/MA_LK", at + 1);
+            return Err(error(
+                "QD3176-LINK",
+                &path,
+                "MA_LK khác với XML1",
+                "the key differs from the one in XML1",
+            ));
+        }
+    }
+    let home = Some(plugin.facility.as_str()).filter(|facility| !facility.is_empty());
+    let Some(facility) = head.get("MA_CSKCB").or(home) else {
+        return Err(error(
+            "QD3176-MISSING",
+            "XML1/MA_CSKCB",
+            "Thiếu mã cơ sở khám chữa bệnh",
+            "no facility code",
+        ));
+    };
+    let mut draft = Draft::default();
+    let at_home = home == Some(facility);
+    if home.is_some() && !at_home {
+        draft.issues.warning(
+            "QD3176-FACILITY",
+            "XML1/MA_CSKCB",
+            "Mã cơ sở khác với mã cơ sở của đơn vị",
+            "the facility code is not the one of this site",
+        );
+    }
+    let source = Source {
+        profile: &plugin.profile,
+        settings: &plugin.settings,
+        visit,
+        head,
+        link,
+        facility,
+        at_home,
+        patient: head.get("MA_BN").unwrap_or(link),
+        admitted: draft.date_time(head, "NGAY_VAO"),
+        discharged: draft.date_time(head, "NGAY_RA"),
+    };
+    Ok((source, draft))
+}
+
+fn map_visit<'a>(source: &Source<'a>, mut draft: Draft<'a>) -> Outcome {
+    let draft_ref = &mut draft;
+    people::facility(source, draft_ref);
+    patient::map(source, draft_ref);
+    let coverages = coverage::map(source, draft_ref);
+    let diagnoses = condition::map(source, draft_ref);
+    encounter::map(source, draft_ref, &diagnoses);
+    measurements::map(source, draft_ref);
+    drugs::map(source, draft_ref);
+    let services = services::map(source, draft_ref, &diagnoses);
+    results::map(source, draft_ref, &services);
+    progress::map(source, draft_ref);
+    plan::map(source, draft_ref);
+    claim::map(source, draft_ref, &coverages, &diagnoses);
+    people::practitioners(source, draft_ref);
+
+    let classes = if concerns_hiv(source) {
+        vec!["hiv".to_owned()]
+    } else {
+        Vec::new()
+    };
+    Outcome::Mapped(Mapped {
+        visit: VisitInfo {
+            facility: source.facility.to_owned(),
+            key: source.link.to_owned(),
+            ended: source.discharged.map(|moment| moment.as_str().to_owned()),
+            classes,
+            ext: Vec::new(),
+        },
+        resources: draft.resources,
+        claim: Claim::AsReceived,
+        issues: draft.issues.into_vec(),
+        ext: Vec::new(),
+    })
+}
+
+/// Records that the law protects more: table 6, or a diagnosis of HIV anywhere a code can stand.
+fn concerns_hiv(source: &Source<'_>) -> bool {
+    const CODES: [&str; 6] = ["B20", "B21", "B22", "B23", "B24", "Z21"];
+    let named = |codes: Option<&str>| {
+        list(codes).any(|code| {
+            CODES
+                .iter()
+                .any(|hiv| code.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(hiv)))
+        })
+    };
+    !source.visit.table("XML6").is_empty()
+        || named(source.head.get("MA_BENH_CHINH"))
+        || named(source.head.get("MA_BENH_KT"))
+        || source.lines("XML3").any(|line| named(line.get("MA_BENH")))
+}
+
+fn refuse(code: &str, path: &str, vietnamese: &str, english: &str) -> Outcome {
+    Outcome::Rejected(vec![Issues::issue("error", code, path, vietnamese, english)])
+}

@@ -103,6 +103,13 @@ fn prefixes_borrowed_from_the_root_come_along() {
         "{document}"
     );
     assert_eq!(key(Ok(after)), "A");
+
+    let own = file.replace("<TONG_HOP>", "<TONG_HOP xmlns:xsi='urn:own'>");
+    let (_, _, bytes) = split(&own).remove(0);
+    let text = String::from_utf8(bytes).unwrap();
+    let contents = text.split("<NOIDUNGFILE>").nth(1).unwrap().split_once('<').unwrap().0;
+    let document = String::from_utf8(STANDARD.decode(contents).unwrap()).unwrap();
+    assert_eq!(document.matches("xmlns:xsi").count(), 1, "{document}");
 }
 
 #[test]

@@ -144,6 +144,10 @@ fn content_may_come_in_many_forms_and_says_the_same() {
         (b64(wide(&document, false, u16::to_le_bytes)), false),
         (b64(wide(&document, false, u16::to_be_bytes)), false),
         (b64(full_buffer), false),
+        (
+            b64([wide(&document, true, u16::to_le_bytes), vec![0; 9]].concat()),
+            false,
+        ),
         (root.to_owned(), false),
         (document.clone(), false),
         (format!("<![CDATA[{document}]]>"), false),
@@ -260,6 +264,7 @@ fn every_limit_sets_aside_and_says_which() {
         open_one(&hoso(&[raw("XML1", &deep(100_000))])).unwrap_err().code,
         "FRAME-DEPTH"
     );
+    assert_eq!(super::code(&hoso(&[raw("XML16", &deep(33))])), "FRAME-DEPTH");
     let many = |n: usize| (0..n).map(|i| format!("<F{i}>1</F{i}>")).collect::<String>();
     assert_eq!(code(&format!("<X>{}</X>", many(1024)), &loose), "fine");
     assert_eq!(code(&format!("<X>{}</X>", many(1025)), &loose), "FRAME-FIELDS");
@@ -400,6 +405,9 @@ fn the_digest_changes_with_content_only() {
         ]),
     ];
     assert!(same.iter().all(|other| *other == base));
+    let unknown =
+        |first: &str, then: &str| digest(&[table("XML1", &summary("A")), table(first, "<X/>"), table(then, "<X/>")]);
+    assert_eq!(unknown("XML16", "XML17"), unknown("XML17", "XML16"));
     let other = [
         digest(&[table("XML1", &summary("B")), table("XML2", &drugs("A"))]),
         digest(&[table("XML1", &summary("A")), table("XML3", &drugs("A"))]),

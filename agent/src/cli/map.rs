@@ -1,0 +1,188 @@
+//! `map`: dry run. What would be made of these files? Nothing is stored or sent.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use vhr_core::id::ExportId;
+use vhr_core::record::ClaimForm;
+
+use super::output::print;
+use super::run::read_config;
+use crate::digest::Keyed;
+use crate::frame::{self, FileFault};
+use crate::map::{Made, Mapper, profiles};
+use crate::plugin::{Host, Plugin};
+use crate::report::{Exit, Failure, chain};
+use crate::secret::Secret;
+use crate::spool::batch::SetAside;
+
+/// Of `map`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Tệp .wasm, hoặc id trong thư mục plugin / a .wasm file, or an id in the plugin folder of the configuration
+    #[arg(long)]
+    plugin: String,
+    /// MACSKCB
+    #[arg(long)]
+    facility: Option<String>,
+    /// Bộ hồ sơ FHIR / the profile set
+    #[arg(long, default_value = "r4")]
+    profile: String,
+    /// Tệp cấu hình, khi --plugin là id / the configuration, where --plugin is an id
+    #[arg(long, value_name = "FILE", env = "VHR_CONFIG")]
+    config: Option<PathBuf>,
+    /// Một dòng JSON mỗi hồ sơ / one line of JSON per record
+    #[arg(long)]
+    json: bool,
+    /// Tệp HIS xuất / exports
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
+    let config = options.config.as_deref().map(read_config).transpose()?;
+    let dir = config.as_ref().and_then(|config| config.plugins.dir.clone());
+    let plugin = plugin(&options.plugin, dir.as_deref())?;
+    let facility = options
+        .facility
+        .clone()
+        .or_else(|| config.as_ref().map(|config| config.site.facility.clone()));
+    let facility_name = config.as_ref().map(|config| config.site.name.as_str());
+    let set = profiles::config_json(&options.profile, facility_name, dir.as_deref()).map_err(Failure::configured)?;
+    let mapper = Mapper {
+        facility: facility.unwrap_or_default(),
+        profiles: BTreeMap::from([(options.profile.clone(), set)]),
+        // Nothing is indexed in a dry run.
+        keyed: Keyed::new(&Secret::new("dry run")),
+        limits: frame::Limits::default(),
+    };
+    let mut all_mapped = true;
+    for path in &options.files {
+        all_mapped &= map_file(options, &mapper, &plugin, path)?;
+    }
+    Ok(if all_mapped { Exit::Well } else { Exit::Data })
+}
+
+/// Says whether every record of the file was mapped.
+fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) -> Result<bool, Failure> {
+    let unreadable = |e| Failure::usage(format!("không đọc được (cannot read) {}: {e}", path.display()));
+    let name = path.display().to_string();
+    let survey = match frame::survey(File::open(path).map_err(unreadable)?, &mapper.limits) {
+        Ok(survey) => survey,
+        Err(FileFault::Read(e)) => return Err(unreadable(e)),
+        Err(FileFault::Refused(fault)) => {
+            let aside = SetAside {
+                seq: 0,
+                locator: String::new(),
+                code: fault.code.into(),
+                vi: fault.vi,
+                en: fault.en,
+            };
+            tell(options, &name, "set-aside", &aside)?;
+            return Ok(false);
+        }
+    };
+    let export = digest(path).map_err(unreadable)?;
+    let mut all_mapped = true;
+    let mut trouble = None;
+    let bytes = File::open(path).map_err(unreadable)?;
+    let read = mapper.each(export, bytes, &survey, plugin, "1970-01-01T00:00:00Z", |made| {
+        all_mapped &= matches!(made, Made::Record(..));
+        let told = match made {
+            Made::Record(record, _) => mapped(options, &name, &record),
+            Made::Refused(why) => tell(options, &name, "refused", &why),
+            Made::SetAside(why) => tell(options, &name, "set-aside", &why),
+        };
+        trouble = trouble.take().or(told.err());
+    });
+    read.map_err(|e| Failure::usage(chain(&e)))?;
+    trouble.map_or(Ok(all_mapped), Err)
+}
+
+fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record) -> Result<(), Failure> {
+    let head = &record.head;
+    let bundle: Value = record
+        .bundles
+        .get(&options.profile)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    if options.json {
+        return line(&json!({
+            "file": file, "locator": head.locator, "key": head.key.visit, "outcome": "mapped", "bundle": bundle,
+            "claim": head.claim, "issues": head.issues,
+        }));
+    }
+    let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
+    for entry in bundle["entry"].as_array().into_iter().flatten() {
+        *kinds
+            .entry(entry["resource"]["resourceType"].as_str().unwrap_or_default())
+            .or_default() += 1;
+    }
+    let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let claim = match &head.claim {
+        ClaimForm::AsReceived => "as received".to_owned(),
+        ClaimForm::Envelope { why } => why.clone(),
+        ClaimForm::SignedSeveral => "signed, several visits: cannot be sent".to_owned(),
+        ClaimForm::None => "none".to_owned(),
+    };
+    print(&format!(
+        "{file} {}: mapped\n  FHIR: {}\n  claim: {claim}\n",
+        head.locator,
+        kinds.join(", ")
+    ))?;
+    head.issues.iter().try_for_each(|issue| {
+        print(&format!(
+            "  {} {} {}: {}\n",
+            issue.severity, issue.code, issue.source, issue.message
+        ))
+    })
+}
+
+fn tell(options: &Options, file: &str, outcome: &str, why: &SetAside) -> Result<(), Failure> {
+    if options.json {
+        let message = if why.vi == why.en {
+            why.vi.clone()
+        } else {
+            format!("{} / {}", why.vi, why.en)
+        };
+        let issue = json!({"severity": "error", "code": why.code, "source": why.locator, "message": message});
+        return line(&json!({
+            "file": file, "locator": why.locator, "key": null, "outcome": outcome, "bundle": null, "claim": null,
+            "issues": [issue],
+        }));
+    }
+    print(&format!(
+        "{file} {}: {outcome}\n  {}: {}\n  {}\n",
+        why.locator, why.code, why.vi, why.en
+    ))
+}
+
+fn line(value: &Value) -> Result<(), Failure> {
+    print(&format!("{value}\n"))
+}
+
+fn plugin(name: &str, dir: Option<&Path>) -> Result<Plugin, Failure> {
+    let host = Host::new().map_err(Failure::configured)?;
+    if Path::new(name).extension().is_some_and(|extension| extension == "wasm") {
+        return host.load_file(Path::new(name)).map_err(Failure::data);
+    }
+    let found = dir
+        .and_then(|dir| crate::pipeline::newest_plugin(dir, name).transpose())
+        .transpose();
+    match found.map_err(Failure::configured)? {
+        Some(path) => host.load_file(&path).map_err(Failure::data),
+        None => Err(
+            Failure::usage(format!("không thấy plugin (there is no plugin) {name:?}"))
+                .hint("--plugin FILE.wasm, hoặc (or) --plugin ID --config FILE"),
+        ),
+    }
+}
+
+fn digest(path: &Path) -> std::io::Result<ExportId> {
+    let mut digest = Sha256::new();
+    std::io::copy(&mut File::open(path)?, &mut digest)?;
+    Ok(ExportId::from_bytes(digest.finalize().into()))
+}

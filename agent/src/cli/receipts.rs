@@ -1,0 +1,142 @@
+//! `receipts`: proof of what was sent, with the endpoint's reference. Read from the journal, whether the service runs or not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use vhr_core::delivery::State;
+use vhr_core::time::Timestamp;
+
+use super::output::print;
+use super::{ConfigOption, run::read_config};
+use crate::journal::{self, Entry, Position};
+use crate::report::{Exit, Failure};
+use crate::spool::Spool;
+
+/// Of `receipts`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: ConfigOption,
+    /// Từ ngày, yyyy-MM-dd / from this day on
+    #[arg(long, value_name = "DAY")]
+    from: Option<String>,
+    /// Đến hết ngày, yyyy-MM-dd / up to and with this day
+    #[arg(long, value_name = "DAY")]
+    to: Option<String>,
+    /// Ghi ra tệp CSV / into a CSV file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
+    let config = read_config(&options.config.config)?;
+    for day in [&options.from, &options.to].into_iter().flatten() {
+        if Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).is_none() {
+            return Err(Failure::usage(format!(
+                "{day:?} không phải là ngày yyyy-MM-dd (is not a day)"
+            )));
+        }
+    }
+    let failed = |e| Failure::environment("the journal cannot be read", e);
+    let folder = config.storage.dir.join("journal");
+    let spool = Spool::existing(&config.storage.dir);
+    let mut keys: BTreeMap<_, (String, String)> = BTreeMap::new();
+    let mut text = String::from(
+        "\u{feff}time,endpoint,facility,MA_LK,standing,reference,sent_sha256,answer_sha256,note,record,export\n",
+    );
+    for entry in journal::entries(&folder, Position { segment: 0, offset: 0 }).map_err(failed)? {
+        match entry.map_err(failed)?.2 {
+            Entry::Accepted(accepted) => {
+                // The key of a visit stands in the sealed record only.
+                let Ok(mut batch) = spool.batch(accepted.export) else {
+                    continue;
+                };
+                for row in batch.index().map(|index| index.mapped).unwrap_or_default() {
+                    keys.insert(
+                        row.record,
+                        (accepted.export.to_string(), format!("{}:{}", row.offset, row.length)),
+                    );
+                }
+            }
+            Entry::Step {
+                delivery,
+                state: State::Delivered(receipt),
+                ..
+            } => {
+                let time = receipt.at.in_zone(config.site.timezone);
+                let day = &time[..10];
+                if options.from.as_deref().is_some_and(|from| day < from)
+                    || options.to.as_deref().is_some_and(|to| day > to)
+                {
+                    continue;
+                }
+                let (export, place) = keys.get(&delivery.record).cloned().unwrap_or_default();
+                let key = key_of(&spool, &export, &place, delivery.record);
+                let standing = serde_json::to_value(receipt.standing).unwrap_or_default();
+                let cells = [
+                    time.as_str(),
+                    delivery.endpoint.as_str(),
+                    &key.0,
+                    &key.1,
+                    standing.as_str().unwrap_or_default(),
+                    receipt.reference.as_deref().unwrap_or_default(),
+                    &receipt.sent_sha256,
+                    &receipt.answer_sha256,
+                    receipt.note.as_deref().unwrap_or_default(),
+                    &delivery.record.to_string(),
+                    &export,
+                ];
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{}", cells.map(cell).join(","));
+            }
+            _ => {}
+        }
+    }
+    match &options.csv {
+        None => print(text.trim_start_matches('\u{feff}'))?,
+        Some(path) => std::fs::write(path, text)
+            .map_err(|e| Failure::environment(&format!("could not write {}", path.display()), e))?,
+    }
+    Ok(Exit::Well)
+}
+
+/// Facility and `MA_LK` of a record; empty where the spool no longer tells.
+fn key_of(spool: &Spool, export: &str, place: &str, record: vhr_core::id::RecordId) -> (String, String) {
+    let read = || {
+        let (offset, length) = place.split_once(':')?;
+        let mut batch = spool.batch(export.parse().ok()?).ok()?;
+        let head = batch
+            .record(record, offset.parse().ok()?, length.parse().ok()?)
+            .ok()?
+            .head;
+        Some((head.key.facility, head.key.visit))
+    };
+    read().unwrap_or_default()
+}
+
+/// A CSV cell: quoted where needed, and never taken for a formula by a spreadsheet.
+fn cell(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_quoted_where_needed_and_never_a_formula() {
+        assert_eq!(cell("a"), "a");
+        assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(cell("=1+1"), "'=1+1");
+    }
+}

@@ -1,0 +1,122 @@
+//! `run`: the service in the foreground; `run --once`: one pass.
+
+use std::path::Path;
+
+use tokio::sync::watch;
+use vhr_core::config::{self, Config};
+
+use super::{ConfigOption, runtime};
+use crate::report::{self, Exit, Failure};
+use crate::{pipeline, queue};
+
+/// Of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: ConfigOption,
+    /// Nhận hết tệp đang có, gửi hết những gì đến hạn, rồi dừng / take in all that is there, deliver all that is due, stop
+    #[arg(long)]
+    once: bool,
+    /// Với --once: gửi ngay, không chờ giờ / with --once: whatever the schedule says
+    #[arg(long, requires = "once")]
+    now: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
+    let config = read_config(&options.config.config)?;
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let agent = pipeline::build(config).map_err(stopped)?;
+        let stop = stop_signal();
+        if !options.once {
+            pipeline::run(agent, stop).await.map_err(stopped)?;
+            return Ok(Exit::Well);
+        }
+        let left = pipeline::once(&agent, options.now, stop).await.map_err(stopped)?;
+        if left.for_a_person > 0 {
+            eprintln!(
+                "{} mục cần người xem: `vhr-agent queue ls` ({} items need a person)",
+                left.for_a_person, left.for_a_person
+            );
+        }
+        if left.waiting > 0 {
+            eprintln!("{} mục còn chờ ({} still waiting)", left.waiting, left.waiting);
+        }
+        Ok(match left {
+            pipeline::Left { waiting: 1.., .. } => Exit::Waiting,
+            pipeline::Left { for_a_person: 1.., .. } => Exit::Data,
+            pipeline::Left { .. } => Exit::Well,
+        })
+    })
+}
+
+/// Reads and checks the configuration; all its mistakes are told at once.
+pub(crate) fn read_config(path: &Path) -> Result<Config, Failure> {
+    let size = std::fs::metadata(path).map(|metadata| metadata.len());
+    let text = match size {
+        Ok(size) if size > config::LARGEST as u64 => Err(std::io::Error::other("larger than 1 MiB")),
+        _ => std::fs::read_to_string(path),
+    };
+    let text = text.map_err(|e| {
+        let what = format!(
+            "không đọc được cấu hình (cannot read the configuration) {}: {e}",
+            path.display()
+        );
+        Failure::configuration(what).hint("--config FILE; mẫu ở thư mục configs/ (examples are in configs/)")
+    })?;
+    config::parse(&text, &path.display().to_string()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Failure::configuration(format!(
+            "{} lỗi cấu hình ({} mistakes):\n{}",
+            lines.len(),
+            lines.len(),
+            lines.join("\n")
+        ))
+    })
+}
+
+fn stopped(error: pipeline::Error) -> Failure {
+    match &error {
+        pipeline::Error::Queue(queue::Error::Index(inner)) if inner.is_in_use() => {
+            Failure::not_running(report::chain(&error))
+                .hint("dịch vụ đang chạy? dừng nó trước (is the service running? stop it first)")
+        }
+        pipeline::Error::State(_)
+        | pipeline::Error::Queue(_)
+        | pipeline::Error::Spool(_)
+        | pipeline::Error::Journal(_) => Failure::environment("agent", error),
+        _ => Failure::configured(error),
+    }
+}
+
+/// Turns true at the first signal to stop.
+fn stop_signal() -> watch::Receiver<bool> {
+    let (tell, told) = watch::channel(false);
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        // When nobody listens any more, it has stopped already.
+        let _ = tell.send(true);
+        // Kept until the end, so that the channel stays open.
+        std::future::pending::<()>().await;
+    });
+    told
+}
+
+#[cfg(unix)]
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_stop() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,273 @@
+//! Answers what people ask about deliveries, and does what they say: the same for the service and for the command line when
+//! no service runs.
+
+use vhr_core::control::{Done, Item, Reply, Request};
+use vhr_core::delivery::{IllegalStep, Reason, State};
+use vhr_core::id::{DeliveryId, ExportId};
+use vhr_core::time::Timestamp;
+
+use crate::queue::{self, DeliveryRow, Queue};
+use crate::spool::batch::SetAside;
+use crate::spool::{self, Spool};
+use crate::{clock, report};
+
+/// Answers all but [`Request::Status`], which needs more than queue and spool.
+pub async fn answer(queue: &Queue, spool: &Spool, request: Request) -> Reply {
+    let answered = match request {
+        Request::Status => {
+            return Reply::Failed {
+                why: "the status is gathered elsewhere".into(),
+            };
+        }
+        Request::List { state, endpoint, limit } => list(queue, spool, state.as_deref(), endpoint.as_deref(), limit),
+        Request::Show { id } => show(queue, spool, &id),
+        Request::Retry { ids } => {
+            let now = clock::now();
+            each(queue, &ids, now, |state| state.retry(now)).await
+        }
+        Request::Drop { ids, reason } => {
+            let now = clock::now();
+            each(queue, &ids, now, |state| state.drop_for(reason.clone(), now)).await
+        }
+    };
+    answered.unwrap_or_else(|e| Reply::Failed { why: report::chain(&e) })
+}
+
+fn list(
+    queue: &Queue,
+    spool: &Spool,
+    state: Option<&str>,
+    endpoint: Option<&str>,
+    limit: usize,
+) -> Result<Reply, queue::Error> {
+    let mut items = Vec::new();
+    let mut more = false;
+    let wanted = |row: &DeliveryRow| match state {
+        Some(state) => row.state.name() == state,
+        None => !row.state.is_final(),
+    };
+    for item in queue.deliveries() {
+        let (id, row) = item?;
+        if !wanted(&row) || endpoint.is_some_and(|endpoint| id.endpoint.as_str() != endpoint) {
+            continue;
+        }
+        if items.len() >= limit {
+            more = true;
+            break;
+        }
+        items.push(delivery_item(queue, spool, &id, &row)?);
+    }
+    if endpoint.is_none() && state.is_none_or(|state| matches!(state, "set-aside" | "refused")) {
+        for item in queue.exports() {
+            let (export, row) = item?;
+            if row.counts.set_aside + row.counts.refused + row.counts.files_set_aside == 0 {
+                continue;
+            }
+            for item in aside_items(spool, export, row.at)? {
+                if state.is_some_and(|state| state != item.state) {
+                    continue;
+                }
+                if items.len() >= limit {
+                    return Ok(Reply::Items { items, more: true });
+                }
+                items.push(item);
+            }
+        }
+    }
+    items.sort_by(|a, b| (&a.accepted_at, &a.id).cmp(&(&b.accepted_at, &b.id)));
+    Ok(Reply::Items { items, more })
+}
+
+fn show(queue: &Queue, spool: &Spool, typed: &str) -> Result<Reply, queue::Error> {
+    if let Some((export, _)) = typed.split_once('#') {
+        for item in queue.exports() {
+            let (id, row) = item?;
+            if id.to_string().starts_with(export) {
+                let items = aside_items(spool, id, row.at)?
+                    .into_iter()
+                    .filter(|item| matches_id(&item.id, typed));
+                return Ok(Reply::Items {
+                    items: items.collect(),
+                    more: false,
+                });
+            }
+        }
+    }
+    let mut items = Vec::new();
+    for (id, row) in find(queue, typed)? {
+        items.push(delivery_item(queue, spool, &id, &row)?);
+    }
+    if items.is_empty() {
+        return Ok(Reply::Failed {
+            why: format!("không có hồ sơ nào có mã {typed} / there is no record {typed}"),
+        });
+    }
+    Ok(Reply::Items { items, more: false })
+}
+
+async fn each(
+    queue: &Queue,
+    ids: &[String],
+    now: Timestamp,
+    next: impl Fn(&State) -> Result<State, IllegalStep>,
+) -> Result<Reply, queue::Error> {
+    let mut results = Vec::new();
+    for typed in ids {
+        let found = find(queue, typed)?;
+        if found.is_empty() {
+            let why = "không có lượt gửi nào có mã này / there is no such delivery".to_owned();
+            results.push(Done {
+                id: typed.clone(),
+                state: None,
+                why: Some(why),
+            });
+        }
+        for (id, row) in found {
+            // Asked for by record alone, what has arrived is not meant.
+            if !typed.contains('@') && row.state.is_final() {
+                continue;
+            }
+            results.push(match queue.ask(&id, now, &next).await {
+                Ok(state) => Done {
+                    id: id.to_string(),
+                    state: Some(state.name().into()),
+                    why: None,
+                },
+                Err(e) => Done {
+                    id: id.to_string(),
+                    state: None,
+                    why: Some(report::chain(&e)),
+                },
+            });
+        }
+    }
+    Ok(Reply::Done { results })
+}
+
+/// Deliveries by what a person typed: `<record>` or `<record>@<endpoint>`, the record's id or its beginning (six digits).
+fn find(queue: &Queue, typed: &str) -> Result<Vec<(DeliveryId, DeliveryRow)>, queue::Error> {
+    let mut found = Vec::new();
+    if typed.split('@').next().is_some_and(|record| record.len() < 6) {
+        return Ok(found);
+    }
+    for item in queue.deliveries() {
+        let (id, row) = item?;
+        if matches_id(&id.to_string(), typed) {
+            found.push((id, row));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether `typed` is the beginning of the part before `@` or `#`, and the rest, if typed, is the rest.
+fn matches_id(id: &str, typed: &str) -> bool {
+    let cut = |text: &str| {
+        text.find(['@', '#']).map_or((text.to_owned(), None), |at| {
+            (text[..at].to_owned(), Some(text[at..].to_owned()))
+        })
+    };
+    let ((begin, rest), (typed_begin, typed_rest)) = (cut(id), cut(typed));
+    begin.starts_with(&typed_begin) && (typed_rest.is_none() || typed_rest == rest)
+}
+
+fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRow) -> Result<Item, queue::Error> {
+    let state = queue.full_state(id, row);
+    let place = queue.place(id.record)?;
+    // A damaged batch must not hide the delivery.
+    let head = place.as_ref().and_then(|place| {
+        let record = spool
+            .batch(place.export)
+            .ok()?
+            .record(id.record, place.row.offset, place.row.length)
+            .ok()?;
+        Some(record.head)
+    });
+    let text = match &state {
+        State::Waiting {
+            last: Some(failure), ..
+        } => failure.text.clone(),
+        State::Parked(reason) => parked(reason),
+        _ => String::new(),
+    };
+    Ok(Item {
+        id: id.to_string(),
+        file: place.map(|place| file_name(spool, place.export)).unwrap_or_default(),
+        locator: head.as_ref().map(|head| head.locator.clone()).unwrap_or_default(),
+        key: head
+            .map(|head| format!("{}/{}", head.key.facility, head.key.visit))
+            .unwrap_or_default(),
+        accepted_at: row.accepted_at.to_rfc3339(),
+        state: state.name().to_owned(),
+        detail: Some(state),
+        text,
+    })
+}
+
+fn aside_items(spool: &Spool, export: ExportId, at: Timestamp) -> Result<Vec<Item>, spool::Error> {
+    let index = spool.batch(export)?.index()?;
+    let file = file_name(spool, export);
+    let item = |aside: SetAside, state: &str| Item {
+        id: format!("{export}#{}", aside.seq),
+        file: file.clone(),
+        locator: aside.locator,
+        key: String::new(),
+        accepted_at: at.to_rfc3339(),
+        state: state.to_owned(),
+        detail: None,
+        text: if aside.vi == aside.en {
+            format!("{}: {}", aside.code, aside.vi)
+        } else {
+            format!("{}: {} / {}", aside.code, aside.vi, aside.en)
+        },
+    };
+    let aside = index
+        .file
+        .into_iter()
+        .chain(index.set_aside)
+        .map(|aside| item(aside, "set-aside"));
+    Ok(aside
+        .chain(index.refused.into_iter().map(|refused| item(refused, "refused")))
+        .collect())
+}
+
+fn file_name(spool: &Spool, export: ExportId) -> String {
+    spool.export(export).map(|(head, _)| head.name).unwrap_or_default()
+}
+
+/// The reason, and what to do about it.
+fn parked(reason: &Reason) -> String {
+    use vhr_core::delivery::ReasonKind::{Damaged, Dropped, InDoubt, KeepsFailing, Refused, SignedSeveral};
+    let what_to_do = match reason.kind {
+        Refused => {
+            "Nơi nhận từ chối: sửa trên HIS rồi xuất lại, hoặc `queue retry` nếu nơi nhận đã sửa. (Refused: correct it in the HIS and export again, or `queue retry` if the receiver was at fault.)"
+        }
+        InDoubt => {
+            "Đã gửi nhưng không thấy trả lời: tra trên cổng; nếu chưa có thì `queue retry`, nếu có rồi thì `queue drop`. (Sent, no answer seen: look it up at the receiver; `queue retry` if it is not there, `queue drop` if it is.)"
+        }
+        SignedSeveral => "",
+        KeepsFailing => {
+            "Riêng hồ sơ này gửi mãi không được: xem lý do, rồi `queue retry`. (Fails alone: see the reason, then `queue retry`.)"
+        }
+        Damaged => "Dữ liệu lưu bị hỏng: xuất lại tệp này từ HIS. (The stored data is damaged: export the file again.)",
+        Dropped => "",
+    };
+    [what_to_do, &reason.text]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_found_by_the_beginning_of_its_id_and_an_endpoint_must_be_whole() {
+        assert!(matches_id("abcdef0123@vhr", "abcdef"));
+        assert!(matches_id("abcdef0123@vhr", "abcdef@vhr"));
+        assert!(!matches_id("abcdef0123@vhr", "abcdef@vh"));
+        assert!(!matches_id("abcdef0123@vhr", "bcdef"));
+        assert!(matches_id("abcdef#3", "abc#3") && !matches_id("abcdef#3", "abc#1"));
+    }
+}

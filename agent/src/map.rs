@@ -1,0 +1,434 @@
+//! Choose the plugin, run it over the records, check what came back, seal the batch.
+//!
+//! What stays true: records in = records mapped + refused + set aside, for every file; the same export and the same plugin
+//! give the same records, byte for byte. Batches for the plugin are cut by content, never by time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use vhr_core::bundle;
+use vhr_core::id::{ExportId, PluginRef};
+use vhr_core::record::{Head, Issue, Record, VisitKey};
+
+use crate::digest::Keyed;
+use crate::frame::{self, Cut, FileFault, Opened, Survey};
+use crate::plugin::{self, Answer, Context, Outcome, Payload, Plugin, SourceRecord};
+use crate::spool::batch::SetAside;
+use crate::spool::{self, Index, RecordRow, Spool};
+
+pub mod claim;
+pub mod profiles;
+
+/// Records given to the plugin at once.
+const BATCH: usize = 64;
+/// And at most so many bytes of them.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why an export could not be mapped at all: never its content's fault, so it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The copy or the batch.
+    #[error("the batch could not be made")]
+    Spool(#[from] spool::Error),
+    /// The copy could not be read to its end.
+    #[error("the copy of the export could not be read")]
+    Read(#[source] std::io::Error),
+    /// The configuration names a plugin that is not there.
+    #[error("plugin {id} is not installed in {}", .dir.display())]
+    NoPlugin {
+        /// The id in the configuration.
+        id: String,
+        /// Where plugins were looked for.
+        dir: PathBuf,
+    },
+}
+
+/// Maps exports.
+#[derive(Debug)]
+pub struct Mapper {
+    /// The site's `MACSKCB`.
+    pub facility: String,
+    /// The profile sets that endpoints ask for, by name: what a plugin gets as `config-json`.
+    pub profiles: BTreeMap<String, String>,
+    /// Makes what the index may hold.
+    pub keyed: Keyed,
+    /// Limits on what is read.
+    pub limits: frame::Limits,
+}
+
+/// A record that was framed and waits for the plugin.
+struct Framed {
+    cut: Cut,
+    opened: Opened,
+}
+
+/// What one record came to.
+#[derive(Debug)]
+pub enum Made {
+    /// Mapped.
+    Record(Box<Record>, Vec<bundle::Share>),
+    /// The plugin, or our check of what it gave, says no.
+    Refused(SetAside),
+    /// It could not be read.
+    SetAside(SetAside),
+}
+
+impl Mapper {
+    /// Maps a received export into its sealed batch. Blocks: call it on a thread of its own.
+    ///
+    /// # Errors
+    /// Only for what is not the content's fault.
+    pub fn run(&self, spool: &Spool, export: ExportId, plugin: &Plugin) -> Result<Index, Error> {
+        let mut batch = spool.new_batch(export)?;
+        let mut index = Index::default();
+        let mut failure = None;
+        let survey = match self.survey(spool, export) {
+            Ok(survey) => survey,
+            Err(FileFault::Read(e)) => return Err(Error::Read(e)),
+            Err(FileFault::Refused(fault)) => {
+                index.file = Some(set_aside(0, "", fault));
+                batch.finish(&index)?;
+                return Ok(index);
+            }
+        };
+        let (head, bytes) = spool.export(export)?;
+        let received_at = head.received_at.to_rfc3339();
+        self.each(export, bytes, &survey, plugin, &received_at, |made| {
+            if failure.is_some() {
+                return;
+            }
+            index.found += 1;
+            match made {
+                Made::Refused(why) => index.refused.push(why),
+                Made::SetAside(why) => index.set_aside.push(why),
+                Made::Record(record, shares) => {
+                    let (id, body) = record.seal();
+                    match batch.add(&body) {
+                        Ok((offset, length)) => index.mapped.push(self.row(&record, &shares, id, offset, length)),
+                        Err(e) => failure = Some(e),
+                    }
+                }
+            }
+        })?;
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        batch.finish(&index)?;
+        Ok(index)
+    }
+
+    /// What kind of file an export in the spool is.
+    fn survey(&self, spool: &Spool, export: ExportId) -> Result<Survey, FileFault> {
+        match spool.export(export) {
+            Ok((_, bytes)) => frame::survey(bytes, &self.limits),
+            Err(e) => Err(FileFault::Read(std::io::Error::other(e))),
+        }
+    }
+
+    /// Every record of a file, in order: framed, mapped, checked.
+    ///
+    /// # Errors
+    /// When the file cannot be read to its end.
+    pub fn each(
+        &self,
+        export: ExportId,
+        bytes: impl std::io::Read,
+        survey: &Survey,
+        plugin: &Plugin,
+        received_at: &str,
+        mut made: impl FnMut(Made),
+    ) -> Result<(), Error> {
+        let mut waiting: Vec<Result<Framed, SetAside>> = Vec::with_capacity(BATCH);
+        let mut size = 0;
+        let mut flush = |waiting: &mut Vec<Result<Framed, SetAside>>| {
+            self.batch(export, survey, plugin, received_at, std::mem::take(waiting), &mut made);
+        };
+        for cut in frame::records(bytes, &self.limits) {
+            let cut = match cut {
+                Ok(cut) => cut,
+                Err(FileFault::Read(e)) => return Err(Error::Read(e)),
+                // The survey read the same bytes and found records: what else is wrong concerns the end of the file.
+                Err(FileFault::Refused(fault)) => {
+                    tracing::warn!(export = export.short(), code = fault.code, "the file ends in disorder");
+                    break;
+                }
+            };
+            size += cut.hoso.len();
+            waiting.push(match frame::open(&cut, &self.limits) {
+                Ok(opened) => Ok(Framed { cut, opened }),
+                Err(fault) => Err(set_aside(cut.seq, &cut.locator, fault)),
+            });
+            if waiting.len() >= BATCH || size >= BATCH_BYTES {
+                flush(&mut waiting);
+                size = 0;
+            }
+        }
+        flush(&mut waiting);
+        Ok(())
+    }
+
+    fn batch(
+        &self,
+        export: ExportId,
+        survey: &Survey,
+        plugin: &Plugin,
+        received_at: &str,
+        waiting: Vec<Result<Framed, SetAside>>,
+        made: &mut impl FnMut(Made),
+    ) {
+        let records: Vec<SourceRecord> = waiting.iter().flatten().map(source_record).collect();
+        let mut answers: BTreeMap<&str, std::vec::IntoIter<Answer>> = BTreeMap::new();
+        if !records.is_empty() {
+            for (profile, config_json) in &self.profiles {
+                let context = Context {
+                    config_json: config_json.clone(),
+                    received_at: received_at.to_owned(),
+                    facility: self.facility.clone(),
+                    profile: profile.clone(),
+                    ext: Vec::new(),
+                };
+                let mapped = plugin.map(&context, records.clone());
+                // What a plugin writes may hold patient data: only its level and length are told.
+                for line in &mapped.logs {
+                    tracing::debug!(plugin = plugin.manifest().id, level = ?line.level, bytes = line.text.len(), "plugin line");
+                }
+                answers.insert(profile, mapped.answers.into_iter());
+            }
+        }
+        for framed in waiting {
+            made(match framed {
+                Err(why) => Made::SetAside(why),
+                Ok(framed) => {
+                    let outcomes = answers
+                        .iter_mut()
+                        .filter_map(|(profile, of)| Some((*profile, of.next()?.outcome)));
+                    self.make(export, survey, plugin, &framed, outcomes.collect())
+                }
+            });
+        }
+    }
+
+    /// One record from the plugin's answers for each profile.
+    fn make(
+        &self,
+        export: ExportId,
+        survey: &Survey,
+        plugin: &Plugin,
+        framed: &Framed,
+        outcomes: Vec<(&str, Outcome)>,
+    ) -> Made {
+        let (seq, locator) = (framed.cut.seq, &framed.cut.locator);
+        let refused = |issues: Vec<Issue>| Made::Refused(refusal(seq, locator, &issues));
+        let mut bundles = BTreeMap::new();
+        let mut shares = Vec::new();
+        let mut visit = None;
+        for (profile, outcome) in outcomes {
+            let mapped = match outcome {
+                Outcome::Mapped(mapped) => mapped,
+                Outcome::Rejected(issues) => return refused(issues.into_iter().map(issue).collect()),
+                Outcome::Skipped(why) => return refused(vec![issue(why)]),
+            };
+            let (facility, key) = (&mapped.visit.facility, &mapped.visit.key);
+            if facility.is_empty() || key.is_empty() {
+                return refused(vec![ours(
+                    "HOST-KEY",
+                    "plugin không cho biết mã cơ sở hoặc mã lượt khám / the plugin names no facility or no visit",
+                )]);
+            }
+            let resources = mapped.resources.into_iter().map(resource).collect();
+            match bundle::build(facility, key, resources) {
+                Ok(bundle) => {
+                    bundles.insert(profile.to_owned(), bundle.json);
+                    shares.extend(bundle.shares);
+                }
+                Err(faults) => {
+                    return refused(
+                        faults
+                            .iter()
+                            .map(|fault| ours("HOST-BUNDLE", &fault.to_string()))
+                            .collect(),
+                    );
+                }
+            }
+            visit.get_or_insert((mapped.visit, mapped.claim, mapped.issues));
+        }
+        let Some((visit, claim, issues)) = visit else {
+            return refused(vec![ours(
+                "HOST-PROFILE",
+                "không có bộ hồ sơ FHIR nào được cấu hình / no profile set is configured",
+            )]);
+        };
+        let (form, envelope) = match claim::form(survey, &framed.cut, &framed.opened, &visit.facility, claim) {
+            Ok(form) => form,
+            Err(why) => return refused(vec![ours("HOST-CLAIM", why)]),
+        };
+        shares.sort();
+        shares.dedup();
+        let head = Head {
+            export,
+            seq,
+            locator: locator.clone(),
+            key: VisitKey {
+                facility: visit.facility,
+                visit: visit.key,
+            },
+            ended: visit.ended,
+            classes: visit.classes,
+            content: framed
+                .opened
+                .digest()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            plugin: plugin_ref(plugin),
+            claim: form,
+            issues: issues
+                .into_iter()
+                .map(issue)
+                .chain(unknown_tables(&framed.opened))
+                .collect(),
+        };
+        Made::Record(
+            Box::new(Record {
+                head,
+                bundles,
+                envelope,
+            }),
+            shares,
+        )
+    }
+
+    fn row(
+        &self,
+        record: &Record,
+        shares: &[bundle::Share],
+        id: vhr_core::id::RecordId,
+        offset: u64,
+        length: u32,
+    ) -> RecordRow {
+        let key = &record.head.key;
+        let share = |share: &bundle::Share| {
+            let digest = self.keyed.digest("share", &[share.condition.as_bytes()]);
+            let number = u64::from_le_bytes(digest[..8].try_into().expect("eight of sixteen bytes"));
+            number & !1 | u64::from(share.changes)
+        };
+        RecordRow {
+            record: id,
+            seq: record.head.seq,
+            offset,
+            length,
+            visit: self
+                .keyed
+                .digest("visit", &[key.facility.as_bytes(), key.visit.as_bytes()]),
+            content: self.keyed.digest("content", &[record.head.content.as_bytes()]),
+            shares: shares.iter().map(share).collect(),
+        }
+    }
+}
+
+/// Exactly which plugin.
+pub fn plugin_ref(plugin: &Plugin) -> PluginRef {
+    let manifest = plugin.manifest();
+    PluginRef {
+        id: manifest.id.clone(),
+        version: manifest.version.clone(),
+        sha256: plugin.sha256().to_owned(),
+    }
+}
+
+fn source_record(framed: &Framed) -> SourceRecord {
+    SourceRecord {
+        seq: framed.cut.seq,
+        locator: framed.cut.locator.clone(),
+        payload: Payload::Json(framed.opened.view_json()),
+        ext: Vec::new(),
+    }
+}
+
+fn resource(resource: plugin::FhirResource) -> bundle::Resource {
+    let ext = |name: &str| {
+        resource
+            .ext
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+    };
+    let scope = match (ext("scope").as_deref(), ext("match")) {
+        (Some("facility"), _) => bundle::Scope::Facility,
+        (Some("shared"), Some(identifier)) => bundle::Scope::Shared { identifier },
+        _ => bundle::Scope::Visit,
+    };
+    bundle::Resource {
+        kind: resource.resource_type,
+        key: resource.key,
+        scope,
+        json: resource.json,
+    }
+}
+
+fn set_aside(seq: u32, locator: &str, fault: frame::RecordFault) -> SetAside {
+    let place = [
+        Some(locator.to_owned()).filter(|locator| !locator.is_empty()),
+        fault.table,
+        fault.line.map(|line| format!("line {line}")),
+    ];
+    let locator = place.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    SetAside {
+        seq,
+        locator,
+        code: fault.code.to_owned(),
+        vi: fault.vi,
+        en: fault.en,
+    }
+}
+
+/// The first error speaks for the refusal; the others follow it.
+fn refusal(seq: u32, locator: &str, issues: &[Issue]) -> SetAside {
+    let code = issues
+        .first()
+        .map_or("HOST-REFUSED", |issue| issue.code.as_str())
+        .to_owned();
+    let words = issues.iter().take(20).map(|issue| {
+        if issue.source.is_empty() {
+            issue.message.clone()
+        } else {
+            format!("{}: {}", issue.source, issue.message)
+        }
+    });
+    let text = words.collect::<Vec<_>>().join("; ");
+    SetAside {
+        seq,
+        locator: locator.to_owned(),
+        code,
+        vi: text.clone(),
+        en: text,
+    }
+}
+
+fn issue(issue: plugin::Issue) -> Issue {
+    Issue {
+        severity: issue.severity,
+        code: issue.code,
+        source: issue.source_path,
+        message: issue.message,
+    }
+}
+
+fn ours(code: &str, message: &str) -> Issue {
+    Issue {
+        severity: "error".into(),
+        code: code.into(),
+        source: String::new(),
+        message: message.into(),
+    }
+}
+
+fn unknown_tables(opened: &Opened) -> impl Iterator<Item = Issue> {
+    opened.unknown.iter().map(|table| Issue {
+        severity: "information".into(),
+        code: "FRAME-UNKNOWN-TABLE".into(),
+        source: table.clone(),
+        message: "bảng không có trong QĐ 3176, chỉ chuyển tiếp / a table that QĐ 3176 does not have; only passed on"
+            .into(),
+    })
+}

@@ -1,0 +1,182 @@
+//! In which form a visit's claim leaves: as received wherever that is possible.
+//!
+//! What stays true: bytes that came signed leave unchanged, or not at all. The gateway takes one visit per file: an unsigned
+//! file of several is split; an unsigned file that is not in the gateway's form is rewritten into it, and the receipt says so.
+
+use vhr_core::record::ClaimForm;
+
+use crate::frame::{self, Cut, Opened, Survey};
+use crate::plugin;
+
+/// The form of one record's claim, and the file to send where it is not the export itself.
+///
+/// # Errors
+/// When the plugin gave tables that make no claim file.
+pub fn form(
+    survey: &Survey,
+    cut: &Cut,
+    opened: &Opened,
+    facility: &str,
+    claim: plugin::Claim,
+) -> Result<(ClaimForm, Option<Vec<u8>>), &'static str> {
+    let envelope = |why: &str| {
+        Ok((
+            ClaimForm::Envelope { why: why.into() },
+            Some(frame::envelope(survey, cut, opened)),
+        ))
+    };
+    match claim {
+        plugin::Claim::None => Ok((ClaimForm::None, None)),
+        plugin::Claim::Tables(tables) => {
+            let tables: Vec<(&str, &str)> = tables.iter().map(|t| (t.name.as_str(), t.xml.as_str())).collect();
+            if tables.is_empty()
+                || tables
+                    .iter()
+                    .any(|(name, xml)| !is_table_name(name) || xml.trim().is_empty())
+            {
+                return Err("bảng do plugin tạo không hợp lệ / the tables made by the plugin are not XML1 to XML15");
+            }
+            let why = "tables built by the plugin".to_owned();
+            Ok((
+                ClaimForm::Envelope { why },
+                Some(frame::envelope_of_tables(facility, survey.made_on.as_deref(), &tables)),
+            ))
+        }
+        plugin::Claim::AsReceived if survey.records > 1 && survey.signed => Ok((ClaimForm::SignedSeveral, None)),
+        plugin::Claim::AsReceived if survey.records > 1 => envelope("split from a file of several visits"),
+        plugin::Claim::AsReceived if survey.signed => Ok((ClaimForm::AsReceived, None)),
+        plugin::Claim::AsReceived if !opened.in_form => envelope("rewritten: tables were not base64 of UTF-8 XML"),
+        plugin::Claim::AsReceived if survey.declared != Some(1) => envelope("rewritten: SOLUONGHOSO was not 1"),
+        plugin::Claim::AsReceived if !survey.utf8 => envelope("rewritten: the file was not UTF-8"),
+        plugin::Claim::AsReceived if !survey.complete => envelope("rewritten: the file had no end"),
+        plugin::Claim::AsReceived => Ok((ClaimForm::AsReceived, None)),
+    }
+}
+
+fn is_table_name(name: &str) -> bool {
+    name.strip_prefix("XML")
+        .and_then(|number| number.parse::<u8>().ok())
+        .is_some_and(|number| (1..=15).contains(&number))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    struct File {
+        visits: usize,
+        declared: &'static str,
+        signature: &'static str,
+        inline: bool,
+        end: &'static str,
+    }
+
+    const PLAIN: File = File {
+        visits: 1,
+        declared: "1",
+        signature: "",
+        inline: false,
+        end: "</GIAMDINHHS>",
+    };
+
+    fn text(file: &File) -> String {
+        let table = "<TONG_HOP><MA_LK>LK1</MA_LK></TONG_HOP>";
+        let content = if file.inline {
+            table.to_owned()
+        } else {
+            STANDARD.encode(table)
+        };
+        let hoso =
+            format!("<HOSO><FILEHOSO><LOAIHOSO>XML1</LOAIHOSO><NOIDUNGFILE>{content}</NOIDUNGFILE></FILEHOSO></HOSO>");
+        format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><GIAMDINHHS><THONGTINDONVI><MACSKCB>79999</MACSKCB></THONGTINDONVI>\
+             <THONGTINHOSO><NGAYLAP>20260301</NGAYLAP><SOLUONGHOSO>{}</SOLUONGHOSO><DANHSACHHOSO>{}</DANHSACHHOSO>\
+             </THONGTINHOSO><CHUKYDONVI>{}</CHUKYDONVI>{}",
+            file.declared,
+            hoso.repeat(file.visits),
+            file.signature,
+            file.end,
+        )
+    }
+
+    fn formed(file: &File, claim: plugin::Claim) -> (ClaimForm, Option<String>) {
+        let text = text(file);
+        let limits = frame::Limits::default();
+        let survey = frame::survey(text.as_bytes(), &limits).unwrap();
+        let cut = frame::records(text.as_bytes(), &limits).next().unwrap().unwrap();
+        let opened = frame::open(&cut, &limits).unwrap();
+        let (form, envelope) = form(&survey, &cut, &opened, "79999", claim).unwrap();
+        (form, envelope.map(|bytes| String::from_utf8(bytes).unwrap()))
+    }
+
+    #[test]
+    fn a_file_of_one_visit_in_the_gateways_form_goes_as_received() {
+        assert_eq!(formed(&PLAIN, plugin::Claim::AsReceived), (ClaimForm::AsReceived, None));
+    }
+
+    /// Invariant 10: bytes that came signed leave unchanged.
+    #[test]
+    fn bytes_that_came_signed_leave_unchanged() {
+        let signed = File {
+            signature: "<Signature/>",
+            inline: true,
+            declared: "7",
+            ..PLAIN
+        };
+        assert_eq!(
+            formed(&signed, plugin::Claim::AsReceived),
+            (ClaimForm::AsReceived, None)
+        );
+        let several = File { visits: 2, ..signed };
+        assert_eq!(
+            formed(&several, plugin::Claim::AsReceived),
+            (ClaimForm::SignedSeveral, None)
+        );
+    }
+
+    #[test]
+    fn an_unsigned_file_of_several_visits_is_split_into_files_of_one() {
+        let (form, envelope) = formed(
+            &File {
+                visits: 3,
+                declared: "1",
+                ..PLAIN
+            },
+            plugin::Claim::AsReceived,
+        );
+        assert!(matches!(form, ClaimForm::Envelope { .. }));
+        let envelope = envelope.unwrap();
+        assert_eq!(envelope.matches("<HOSO>").count(), 1);
+        assert!(envelope.contains("<SOLUONGHOSO>1</SOLUONGHOSO>") && envelope.contains("<MACSKCB>79999</MACSKCB>"));
+    }
+
+    #[test]
+    fn only_what_is_not_in_the_gateways_form_is_rewritten_and_it_says_why() {
+        for (file, word) in [
+            (File { inline: true, ..PLAIN }, "base64"),
+            (File { declared: "2", ..PLAIN }, "SOLUONGHOSO"),
+            (File { end: "", ..PLAIN }, "end"),
+        ] {
+            let (form, envelope) = formed(&file, plugin::Claim::AsReceived);
+            let ClaimForm::Envelope { why } = form else {
+                panic!("{word}: {form:?}")
+            };
+            assert!(why.contains(word), "{why}");
+            assert!(envelope.unwrap().contains(&STANDARD.encode("<TONG_HOP>")[..10]) || file.inline);
+        }
+    }
+
+    #[test]
+    fn tables_of_a_plugin_become_a_file_of_one_visit() {
+        let table = plugin::Table {
+            name: "XML1".into(),
+            xml: "<TONG_HOP/>".into(),
+            ext: vec![],
+        };
+        let (_, envelope) = formed(&PLAIN, plugin::Claim::Tables(vec![table]));
+        assert!(envelope.unwrap().contains(&STANDARD.encode("<TONG_HOP/>")));
+    }
+}

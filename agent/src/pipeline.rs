@@ -1,0 +1,586 @@
+//! THE STORY: watch -> intake -> map -> queue -> deliver, and how they start and stop.
+//!
+//! [`take_in`] is the life of one export file. The delivery half is one loop per endpoint (`deliver.rs`); the two halves meet
+//! only in the queue.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch as signal};
+use tokio::task::{JoinSet, spawn_blocking};
+use vhr_core::config::{self, Config, Kind, Source};
+use vhr_core::delivery::{ReasonKind, State};
+use vhr_core::id::{EndpointId, ExportId};
+use vhr_core::record::ClaimForm;
+use vhr_core::settle::Look;
+use vhr_core::time::Timestamp;
+
+use crate::deliver::{Courier, Until};
+use crate::digest::Keyed;
+use crate::endpoint::{self, Wire};
+use crate::journal::{self, Journal};
+use crate::map::{self, Mapper, profiles};
+use crate::plugin::{self, Plugin};
+use crate::queue::{self, Destination, Queue};
+use crate::spool::{self, Index, Spool};
+use crate::watch::{Found, Sight, Watcher};
+use crate::{clock, control, frame, intake, report, state};
+
+/// Files taken in side by side: enough to hide the waiting for the disk.
+const SIDE_BY_SIDE: usize = 2;
+/// How often the status is written down for when the service is not running.
+const SNAPSHOT: Duration = Duration::from_secs(30);
+
+/// Why the agent cannot start, or has to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The spool.
+    #[error("the spool cannot be used")]
+    Spool(#[from] spool::Error),
+    /// The journal.
+    #[error("the journal cannot be used")]
+    Journal(#[from] journal::Error),
+    /// The queue.
+    #[error("the queue cannot be used")]
+    Queue(#[from] queue::Error),
+    /// A plugin.
+    #[error("plugin {} cannot be used", .path.display())]
+    Plugin {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: plugin::Error,
+    },
+    /// A plugin that the configuration names is not there.
+    #[error("source {source_name}: plugin {id} is not in {}", .dir.as_ref().map_or("[plugins] dir (not configured)".into(), |dir| dir.display().to_string()))]
+    NoPlugin {
+        /// Which source.
+        source_name: String,
+        /// The plugin's id.
+        id: String,
+        /// Where it was looked for.
+        dir: Option<PathBuf>,
+    },
+    /// The plugin folder cannot be listed.
+    #[error("the plugin folder {} cannot be listed", .path.display())]
+    Plugins {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A profile set.
+    #[error(transparent)]
+    Profile(#[from] profiles::Error),
+    /// An endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] endpoint::Error),
+    /// The control socket.
+    #[error("the control socket cannot be opened")]
+    Control(#[source] std::io::Error),
+}
+
+/// Why one file was not taken in this time. It comes up again.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Claiming or retiring it.
+    #[error(transparent)]
+    Intake(#[from] intake::Error),
+    /// Its copy.
+    #[error("the copy could not be kept")]
+    Spool(#[from] spool::Error),
+    /// Mapping it.
+    #[error("the export could not be mapped")]
+    Map(#[from] map::Error),
+    /// Accepting it.
+    #[error("the export could not be accepted")]
+    Queue(#[from] queue::Error),
+    /// A bug of ours: a step panicked.
+    #[error("a step ended in a panic; please report it")]
+    Panic,
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenIn {
+    /// It changed, or went, while we looked.
+    NotYet,
+    /// This content was accepted before.
+    Known,
+    /// Accepted.
+    Accepted,
+}
+
+/// All that is put together at start.
+#[derive(Debug)]
+pub struct Agent {
+    /// What the site wants.
+    pub config: Config,
+    /// Since when it runs.
+    pub since: Timestamp,
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// The spool.
+    pub spool: Spool,
+    /// One per endpoint.
+    pub couriers: Vec<Arc<Courier>>,
+    /// The plugins in use, by id.
+    pub plugins: BTreeMap<String, Plugin>,
+    /// What each watcher sees, by source.
+    pub sights: Mutex<BTreeMap<String, Arc<Mutex<Sight>>>>,
+    mapper: Mapper,
+    keyed: Keyed,
+    places: Semaphore,
+}
+
+/// From a settled file in the watched folder to deliveries waiting in the queue.
+///
+/// # Errors
+/// When something of ours failed, or the file cannot be read now; it is tried again at a later look.
+pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found) -> Result<TakenIn, StepError> {
+    let _place = agent.places.acquire().await;
+    let now = clock::now();
+    let Some(received) = agent.claim(source, found, now).await? else {
+        return Ok(TakenIn::NotYet);
+    };
+    let export = received.export;
+    let known = agent.queue.knows(export)?;
+    let mut whole = true;
+    if known {
+        received.discard();
+    } else {
+        received.keep()?;
+        let plugin = agent.plugins[&source.plugin].clone();
+        let batch = agent.map(export, plugin.clone()).await?; // records, refusals and what was set aside, all counted
+        let destinations = agent.destinations(&batch, export)?;
+        let counts = agent
+            .queue
+            .accept(
+                export,
+                &source.name,
+                Some(map::plugin_ref(&plugin)),
+                &batch,
+                &destinations,
+                now,
+            )
+            .await?; // synced before it returns
+        tracing::info!(export = export.short(), source = source.name, ?counts, "accepted");
+        whole = counts.files_set_aside == 0;
+    }
+    agent.queue.set_seen(
+        &agent.path_digest(&found.path),
+        (found.look.size, found.look.modified.millis(), export),
+    )?;
+    // Only now may the source file go. What could not be read at all stays where a person finds it.
+    if whole && intake::retire(source, &found.path, found.look)? {
+        agent.queue.retired(export, now).await?;
+    }
+    Ok(if known { TakenIn::Known } else { TakenIn::Accepted })
+}
+
+impl Agent {
+    async fn claim(
+        self: &Arc<Self>,
+        source: &Source,
+        found: &Found,
+        now: Timestamp,
+    ) -> Result<Option<spool::Received>, StepError> {
+        let (agent, source, found) = (Arc::clone(self), source.clone(), found.clone());
+        let claimed = spawn_blocking(move || intake::claim(&agent.spool, &source, &found.path, found.look, now)).await;
+        Ok(claimed.map_err(|_| StepError::Panic)??)
+    }
+
+    async fn map(self: &Arc<Self>, export: ExportId, plugin: Plugin) -> Result<Index, StepError> {
+        let agent = Arc::clone(self);
+        let mapped = spawn_blocking(move || agent.mapper.run(&agent.spool, export, &plugin)).await;
+        Ok(mapped.map_err(|_| StepError::Panic)??)
+    }
+
+    /// Where each record of a batch goes, and in which state its delivery begins.
+    fn destinations(&self, index: &Index, export: ExportId) -> Result<Vec<Destination>, StepError> {
+        let now = clock::now();
+        let mut destinations: Vec<Destination> = self
+            .config
+            .endpoints
+            .iter()
+            .map(|endpoint| Destination {
+                endpoint: EndpointId::new(&endpoint.name),
+                first: Vec::new(),
+            })
+            .collect();
+        if index.mapped.is_empty() {
+            return Ok(destinations);
+        }
+        let mut batch = self.spool.batch(export)?;
+        for row in &index.mapped {
+            let head = batch.record(row.record, row.offset, row.length)?.head;
+            for (endpoint, destination) in self.config.endpoints.iter().zip(&mut destinations) {
+                destination.first.push(first_state(endpoint, &head, now));
+            }
+        }
+        Ok(destinations)
+    }
+
+    fn path_digest(&self, path: &Path) -> [u8; 16] {
+        self.keyed.digest("path", &[path.as_os_str().as_encoded_bytes()])
+    }
+
+    /// Whether a file, as it looks now, was dealt with before.
+    fn done(&self, path: &Path, look: Look) -> bool {
+        let seen = self.queue.seen(&self.path_digest(path)).ok().flatten();
+        seen.is_some_and(|(size, modified, _)| size == look.size && modified == look.modified.millis())
+    }
+}
+
+/// The state in which a record's delivery to an endpoint begins; none: it does not go there.
+fn first_state(endpoint: &config::Endpoint, head: &vhr_core::record::Head, now: Timestamp) -> Option<State> {
+    if head.classes.iter().any(|class| endpoint.exclude.contains(class)) {
+        return None;
+    }
+    match (&endpoint.kind, &head.claim) {
+        (Kind::Bhxh { .. }, ClaimForm::None) => None,
+        (Kind::Bhxh { .. }, ClaimForm::SignedSeveral) => Some(State::park(
+            ReasonKind::SignedSeveral,
+            "Tệp đã ký có nhiều hồ sơ, cổng chỉ nhận từng hồ sơ: hãy xuất và ký lại mỗi hồ sơ một tệp. \
+             (The signed file holds several visits and the gateway takes one at a time: export and sign one file per visit.)"
+                .into(),
+            now,
+        )),
+        _ => Some(State::new(endpoint.schedule.next_window(now))),
+    }
+}
+
+/// Puts everything together. Nothing runs yet.
+///
+/// # Errors
+/// When something that the configuration needs is not there or of no use.
+pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
+    let now = clock::now();
+    let storage_key = state::prepare(&config.storage)?;
+    let keyed = Keyed::new(&storage_key);
+    let plugins = load_plugins(&config)?;
+    let facility_name = Some(config.site.name.as_str()).filter(|name| !name.is_empty());
+    let mut sets = BTreeMap::new();
+    for name in config
+        .profiles()
+        .into_iter()
+        .chain(config.profiles().is_empty().then_some("r4"))
+    {
+        sets.insert(
+            name.to_owned(),
+            profiles::config_json(name, facility_name, config.plugins.dir.as_deref())?,
+        );
+    }
+    let wires = config.endpoints.iter().map(Wire::new).collect::<Result<Vec<_>, _>>()?;
+    let (queue, spool) = open_queue(&config.storage.dir, now)?;
+    let couriers = config
+        .endpoints
+        .iter()
+        .zip(wires)
+        .map(|(endpoint, wire)| Arc::new(Courier::new(endpoint, wire, Arc::clone(&queue), spool.clone())));
+    Ok(Arc::new(Agent {
+        since: now,
+        couriers: couriers.collect(),
+        queue,
+        spool,
+        plugins,
+        sights: Mutex::default(),
+        mapper: Mapper {
+            facility: config.site.facility.clone(),
+            profiles: sets,
+            keyed: keyed.clone(),
+            limits: frame::Limits::default(),
+        },
+        keyed,
+        places: Semaphore::new(SIDE_BY_SIDE),
+        config,
+    }))
+}
+
+/// The queue of a state folder, ready for use; also for the command line when no service runs.
+///
+/// # Errors
+/// When it cannot be opened, or another process has it open.
+pub fn open_queue(dir: &Path, now: Timestamp) -> Result<(Arc<Queue>, Spool), Error> {
+    let spool = Spool::open(dir)?;
+    let journal = Journal::open(dir)?;
+    let queue = Queue::open(dir, journal, spool.clone(), now)?;
+    Ok((Arc::new(queue), spool))
+}
+
+/// Every plugin that a source names, from the plugin folder: of several versions the newest.
+///
+/// # Errors
+/// When one is missing or cannot be used.
+pub fn load_plugins(config: &Config) -> Result<BTreeMap<String, Plugin>, Error> {
+    let mut plugins = BTreeMap::new();
+    for source in &config.sources {
+        if plugins.contains_key(&source.plugin) {
+            continue;
+        }
+        let path = match &config.plugins.dir {
+            Some(dir) => newest_plugin(dir, &source.plugin)?,
+            None => None,
+        };
+        let path = path.ok_or_else(|| Error::NoPlugin {
+            source_name: source.name.clone(),
+            id: source.plugin.clone(),
+            dir: config.plugins.dir.clone(),
+        })?;
+        let plugin = plugin::Host::new().and_then(|host| host.load_file(&path));
+        plugins.insert(
+            source.plugin.clone(),
+            plugin.map_err(|source| Error::Plugin { path, source })?,
+        );
+    }
+    Ok(plugins)
+}
+
+/// The file of the newest version of a plugin in a folder.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn newest_plugin(dir: &Path, id: &str) -> Result<Option<PathBuf>, Error> {
+    let mut newest: Option<(Vec<u64>, PathBuf)> = None;
+    for path in plugin_files(dir)? {
+        let Some(about) = std::fs::read(&path).ok().and_then(|bytes| plugin::inspect(&bytes).ok()) else {
+            tracing::warn!(file = %path.display(), "not a plugin of this agent; passed over");
+            continue;
+        };
+        let parts = about.manifest.version.split(['.', '-', '+']);
+        let version: Vec<u64> = parts.map_while(|part| part.parse().ok()).collect();
+        if about.manifest.id == id && newest.as_ref().is_none_or(|(newest, _)| *newest < version) {
+            newest = Some((version, path));
+        }
+    }
+    Ok(newest.map(|(_, path)| path))
+}
+
+fn plugin_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::Plugins {
+        path: dir.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The service: everything runs until told to stop, or until something of ours cannot go on.
+///
+/// # Errors
+/// When the queue can no longer be written.
+pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), Error> {
+    let (halt, halted) = signal::channel(false);
+    let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
+    prepare(&agent).await?;
+    let listener = control::Listener::bind(&agent.config.storage.dir).map_err(Error::Control)?;
+    tasks.spawn(control::serve(listener, Arc::clone(&agent), halted.clone()));
+    for courier in &agent.couriers {
+        let courier = Arc::clone(courier).run(Until::Stopped, halted.clone());
+        tasks.spawn(async { Ok(courier.await?) });
+    }
+    for source in agent.config.sources.clone() {
+        tasks.spawn(watch(Arc::clone(&agent), source, halted.clone()));
+    }
+    tasks.spawn(snapshots(Arc::clone(&agent), halted));
+    tracing::info!(site = agent.config.site.facility, "running");
+    let mut stop = stop;
+    let mut first_end = Ok(());
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => tracing::info!("stopping"),
+        Some(ended) = tasks.join_next() => first_end = ended.unwrap_or(Ok(())),
+    }
+    // Nobody is left to tell when all tasks have ended by themselves.
+    let _ = halt.send(true);
+    while let Some(ended) = tasks.join_next().await {
+        if first_end.is_ok() {
+            first_end = ended.unwrap_or(Ok(()));
+        }
+    }
+    agent.queue.flush()?;
+    first_end
+}
+
+/// What `run --once` left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Deliveries still to be sent, and files that could not be taken in.
+    pub waiting: u64,
+    /// Deliveries parked; records and files set aside or refused in this run.
+    pub for_a_person: u64,
+}
+
+/// One pass: takes in all that is there, delivers all that is due, and stops.
+///
+/// # Errors
+/// When the queue can no longer be written.
+pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool>) -> Result<Left, Error> {
+    prepare(agent).await?;
+    let mut left = Left::default();
+    for source in agent.config.sources.clone() {
+        let mut watcher = agent.watcher(&source);
+        let files = watcher.pass(|path, look| agent.done(path, look)).await;
+        if agent.trouble(&source.name).is_some() {
+            left.waiting += 1;
+        }
+        let mut steps = JoinSet::new();
+        for found in files {
+            if *stop.borrow() {
+                break;
+            }
+            while steps.len() >= SIDE_BY_SIDE {
+                left.waiting += u64::from(!matches!(steps.join_next().await, Some(Ok(true))));
+            }
+            let (agent, source) = (Arc::clone(agent), source.clone());
+            steps.spawn(async move { step(&agent, &source, &found).await });
+        }
+        while let Some(ended) = steps.join_next().await {
+            left.waiting += u64::from(!matches!(ended, Ok(true)));
+        }
+    }
+    let mut tasks = JoinSet::new();
+    for courier in &agent.couriers {
+        tasks.spawn(Arc::clone(courier).run(Until::Idle { at_once }, stop.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Ok(ended) = ended {
+            ended?;
+        }
+    }
+    for endpoint in agent.queue.endpoints() {
+        let tally = agent.queue.tally(&endpoint);
+        left.waiting += tally.waiting + tally.sending;
+        left.for_a_person += tally.parked;
+    }
+    for source in &agent.config.sources {
+        let counts = agent.queue.source_tally(&source.name).counts;
+        left.for_a_person += counts.set_aside + counts.refused + counts.files_set_aside;
+    }
+    agent.queue.flush()?;
+    control::write_snapshot(agent, false);
+    Ok(left)
+}
+
+/// What has to be put in order before anything is sent.
+async fn prepare(agent: &Arc<Agent>) -> Result<(), Error> {
+    for endpoint in &agent.config.endpoints {
+        let (id, schedule) = (EndpointId::new(&endpoint.name), endpoint.schedule.clone());
+        let moved = agent
+            .queue
+            .reschedule(&id, &schedule.to_string(), |at| schedule.next_window(at), clock::now())
+            .await?;
+        if moved > 0 {
+            tracing::info!(endpoint = %id, moved, "moved to the windows of the changed schedule");
+        }
+    }
+    Ok(())
+}
+
+/// Watches one source for as long as the service runs.
+async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
+    let mut watcher = agent.watcher(&source);
+    loop {
+        let looker = Arc::clone(&agent);
+        // A share that hangs holds this thread, and nothing else.
+        let looked = spawn_blocking(move || {
+            let round = watcher.round(|path, look| looker.done(path, look));
+            (watcher, round)
+        });
+        let (back, round) = tokio::select! {
+            looked = looked => match looked {
+                Ok(looked) => looked,
+                Err(_) => return Ok(()),
+            },
+            _ = stop.changed() => return Ok(()),
+        };
+        watcher = back;
+        let mut steps = JoinSet::new();
+        for found in round.found.clone() {
+            if *stop.borrow() {
+                break;
+            }
+            while steps.len() >= SIDE_BY_SIDE {
+                steps.join_next().await;
+            }
+            let (agent, source) = (Arc::clone(&agent), source.clone());
+            steps.spawn(async move { step(&agent, &source, &found).await });
+        }
+        while steps.join_next().await.is_some() {}
+        tokio::select! {
+            () = watcher.wait(&round) => {}
+            _ = stop.changed() => return Ok(()),
+        }
+    }
+}
+
+/// Takes in one file; one bad file never stops the others. Says whether it is dealt with.
+async fn step(agent: &Arc<Agent>, source: &Source, found: &Found) -> bool {
+    match take_in(agent, source, found).await {
+        Ok(TakenIn::NotYet) => false,
+        Ok(TakenIn::Known | TakenIn::Accepted) => true,
+        Err(e) => {
+            // The name may hold a patient's: the size has to do.
+            tracing::warn!(
+                source = source.name,
+                bytes = found.look.size,
+                why = report::chain(&e),
+                "a file was not taken in; it is tried again"
+            );
+            false
+        }
+    }
+}
+
+async fn snapshots(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
+    loop {
+        control::write_snapshot(&agent, true);
+        tokio::select! {
+            () = tokio::time::sleep(SNAPSHOT) => {}
+            _ = stop.changed() => break,
+        }
+    }
+    control::write_snapshot(&agent, false);
+    Ok(())
+}
+
+impl Agent {
+    fn watcher(&self, source: &Source) -> Watcher {
+        let watcher = Watcher::new(source.clone());
+        self.sights
+            .lock()
+            .expect("nothing panics while holding it")
+            .insert(source.name.clone(), watcher.sight());
+        watcher
+    }
+
+    /// What is wrong with a source's folder at the moment.
+    pub fn trouble(&self, source: &str) -> Option<String> {
+        let sights = self.sights.lock().expect("nothing panics while holding it");
+        sights
+            .get(source)?
+            .lock()
+            .expect("nothing panics while holding it")
+            .trouble
+            .clone()
+    }
+
+    /// How many different exports of a source were seen since the start.
+    pub fn seen(&self, source: &str) -> u64 {
+        let sights = self.sights.lock().expect("nothing panics while holding it");
+        sights
+            .get(source)
+            .map_or(0, |sight| sight.lock().expect("nothing panics while holding it").seen())
+    }
+}

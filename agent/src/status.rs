@@ -1,0 +1,110 @@
+//! Gathers the snapshot that `status` shows.
+
+use std::path::Path;
+
+use vhr_core::config::{Config, Kind};
+use vhr_core::status::{Endpoint, Plugin, Source, Status, Storage};
+use vhr_core::time::Timestamp;
+
+use crate::pipeline::Agent;
+use crate::queue::Queue;
+use crate::spool::Spool;
+
+/// How things are, from the running service.
+pub fn of_agent(agent: &Agent, running: bool, now: Timestamp) -> Status {
+    let mut status = of_queue(&agent.config, &agent.queue, &agent.spool, now);
+    status.running = running;
+    status.since = agent.since.to_rfc3339();
+    for source in &mut status.sources {
+        source.seen = agent.seen(&source.name);
+        source.trouble = agent.trouble(&source.name);
+    }
+    for (endpoint, courier) in status.endpoints.iter_mut().zip(&agent.couriers) {
+        let pulse = courier.pulse();
+        endpoint.breaker = pulse.breaker.name(now).to_owned();
+        endpoint.trouble = pulse.trouble;
+    }
+    status.plugins = agent
+        .plugins
+        .values()
+        .map(|plugin| Plugin {
+            id: plugin.manifest().id.clone(),
+            version: plugin.manifest().version.clone(),
+            sha256: plugin.sha256().to_owned(),
+        })
+        .collect();
+    status
+}
+
+/// How things are in a queue that nobody runs.
+pub fn of_queue(config: &Config, queue: &Queue, spool: &Spool, now: Timestamp) -> Status {
+    let sources = config.sources.iter().map(|source| {
+        let tally = queue.source_tally(&source.name);
+        Source {
+            name: source.name.clone(),
+            accepted: tally.accepted,
+            set_aside: tally.counts.set_aside + tally.counts.files_set_aside,
+            records: tally.counts.mapped,
+            refused: tally.counts.refused,
+            known: tally.counts.known,
+            last_accepted: tally.last.map(Timestamp::to_rfc3339),
+            ..Source::default()
+        }
+    });
+    let configured = config.endpoints.iter().map(|endpoint| Endpoint {
+        name: endpoint.name.clone(),
+        kind: match endpoint.kind {
+            Kind::Fhir { .. } => "fhir".into(),
+            Kind::Bhxh { .. } => "bhxh".into(),
+        },
+        next_window: endpoint.schedule.next_after(now).map(Timestamp::to_rfc3339),
+        breaker: "closed".into(),
+        ..Endpoint::default()
+    });
+    let gone = queue
+        .endpoints()
+        .into_iter()
+        .filter(|id| config.endpoints.iter().all(|e| e.name != id.as_str()));
+    let gone = gone.map(|id| Endpoint {
+        name: id.to_string(),
+        breaker: "closed".into(),
+        ..Endpoint::default()
+    });
+    let endpoints = configured.chain(gone).map(|mut endpoint| {
+        let id = vhr_core::id::EndpointId::new(&endpoint.name);
+        let tally = queue.tally(&id);
+        endpoint.waiting = tally.waiting;
+        endpoint.sending = tally.sending;
+        endpoint.delivered = tally.delivered;
+        endpoint.parked = tally.parked;
+        endpoint.superseded = tally.superseded;
+        endpoint.dropped = tally.dropped;
+        endpoint.oldest_waiting_s = queue
+            .oldest_waiting(&id)
+            .ok()
+            .flatten()
+            .map(|oldest| now.since(oldest).as_secs());
+        endpoint
+    });
+    Status {
+        schema: 1,
+        version: env!("CARGO_PKG_VERSION").into(),
+        running: false,
+        since: now.to_rfc3339(),
+        at: now.to_rfc3339(),
+        site: config.site.facility.clone(),
+        sources: sources.collect(),
+        endpoints: endpoints.collect(),
+        plugins: Vec::new(),
+        storage: Storage {
+            free_bytes: free_bytes(&config.storage.dir),
+            used_bytes: spool.used_bytes(),
+            index_rebuilt: queue.rebuilt().map(Timestamp::to_rfc3339),
+        },
+    }
+}
+
+/// Free on the folder's disk; 0 when it cannot be told.
+fn free_bytes(dir: &Path) -> u64 {
+    fs4::available_space(dir).unwrap_or(0)
+}

@@ -1,0 +1,141 @@
+//! The national code tables that decide how a row is mapped, as dated data from `configs/codes`.
+//!
+//! A code that a table does not list is unknown: callers say so and never guess.
+
+const GROUPS: &str = include_str!("../../../configs/codes/ma-nhom.csv");
+const VISIT_TYPES: &str = include_str!("../../../configs/codes/ma-loai-kcb.csv");
+const RESULTS: &str = include_str!("../../../configs/codes/ket-qua-dtri.csv");
+const NATIONALITIES: &str = include_str!("../../../configs/codes/ma-quoctich.csv");
+
+/// What kind of row a cost group makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Lab,
+    Imaging,
+    Function,
+    Procedure,
+    /// A service of which the group does not say more.
+    Service,
+    /// Supplies, beds, exams, transport, blood, drugs: a line of the claim and nothing else.
+    ClaimOnly,
+}
+
+/// The kind and the Vietnamese name of a cost group on a day.
+pub(crate) fn group(code: &str, day: &str) -> Option<(Kind, &'static str)> {
+    let code = code.trim_start_matches('0');
+    let [_, kind, name, ..] = find(GROUPS, code, day)?;
+    let kind = match kind {
+        "lab" => Kind::Lab,
+        "imaging" => Kind::Imaging,
+        "function" => Kind::Function,
+        "procedure" => Kind::Procedure,
+        "service" => Kind::Service,
+        _ => Kind::ClaimOnly,
+    };
+    Some((kind, name))
+}
+
+/// The encounter class of a visit type: code and display of v3-ActCode.
+pub(crate) fn class(visit_type: &str, day: &str) -> Option<(&'static str, &'static str)> {
+    match find(VISIT_TYPES, visit_type, day)?[1] {
+        "AMB" => Some(("AMB", "ambulatory")),
+        "IMP" => Some(("IMP", "inpatient encounter")),
+        _ => None,
+    }
+}
+
+/// What a treatment result says: the clinical status of the main diagnosis if it says one, and whether the patient died.
+pub(crate) fn result(code: &str, day: &str) -> Option<(Option<&'static str>, bool)> {
+    let [_, status, deceased, ..] = find(RESULTS, code, day)?;
+    Some((Some(status).filter(|status| !status.is_empty()), deceased == "yes"))
+}
+
+/// ISO 3166-1 alpha-2 of a national country code.
+pub(crate) fn country(code: &str, day: &str) -> Option<&'static str> {
+    find(NATIONALITIES, code, day).map(|[_, iso, ..]| iso)
+}
+
+/// The newest line of a table for a code that was in force on a day (ISO date; empty: any day).
+fn find(table: &'static str, code: &str, day: &str) -> Option<[&'static str; 5]> {
+    table
+        .lines()
+        .filter(|line| line.strip_prefix(code).is_some_and(|rest| rest.starts_with(',')))
+        .filter_map(columns)
+        .filter(|columns| day.is_empty() || from(columns) <= day)
+        .max_by_key(|columns| from(columns))
+}
+
+/// Every table ends with `from` and `sure`; the results table has one column more in front of them.
+fn from(columns: &[&'static str; 5]) -> &'static str {
+    columns[3]
+}
+
+/// Code, two columns of meaning, `from`, `sure`; a column in between is for people only.
+fn columns(line: &'static str) -> Option<[&'static str; 5]> {
+    let mut front = line.split(',');
+    let mut back = line.rsplit(',');
+    let (code, first, second) = (front.next()?, front.next()?, front.next()?);
+    let (sure, from) = (back.next()?, back.next()?);
+    let is_header = !from.starts_with(|c: char| c.is_ascii_digit());
+    (!is_header).then_some([code, first, second, from, sure])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_groups_decide_the_kind_of_a_row() {
+        let kind = |code| group(code, "2026-03-01").map(|(kind, _)| kind);
+        assert_eq!(kind("1"), Some(Kind::Lab));
+        assert_eq!(kind("02"), Some(Kind::Imaging));
+        assert_eq!(kind("3"), Some(Kind::Function));
+        assert_eq!(kind("18"), Some(Kind::Procedure));
+        assert_eq!(kind("9"), Some(Kind::Service));
+        assert_eq!(kind("15"), Some(Kind::ClaimOnly));
+        assert_eq!(
+            (kind("19"), kind(""), kind("code"), group("code", "")),
+            (None, None, None, None)
+        );
+        assert_eq!(group("1", "2026-03-01").unwrap().1, "Xét nghiệm");
+    }
+
+    #[test]
+    fn a_code_counts_from_its_day_on() {
+        assert_eq!(class("01", "2026-03-01"), Some(("AMB", "ambulatory")));
+        assert_eq!(class("01", ""), Some(("AMB", "ambulatory")));
+        assert_eq!(class("01", "2020-01-01"), None);
+        assert_eq!(
+            (class("1", ""), class("16", "")),
+            (None, None),
+            "codes are text, 1 is not 01"
+        );
+    }
+
+    #[test]
+    fn results_tell_status_and_death_apart() {
+        assert_eq!(result("1", ""), Some((Some("resolved"), false)));
+        assert_eq!(result("5", ""), Some((None, true)));
+        assert_eq!(result("7", ""), Some((None, false)));
+        assert_eq!(result("8", ""), Some((None, true)));
+        assert_eq!(result("9", ""), None);
+    }
+
+    #[test]
+    fn vietnam_is_the_only_country_code_known_for_sure() {
+        assert_eq!((country("000", ""), country("111", "")), (Some("VN"), None));
+    }
+
+    #[test]
+    fn every_line_of_every_table_has_its_columns() {
+        for table in [GROUPS, VISIT_TYPES, RESULTS, NATIONALITIES] {
+            let mut lines = table.lines().filter(|line| !line.starts_with('#'));
+            let columns = lines.next().unwrap().split(',').count();
+            for line in lines {
+                assert_eq!(line.split(',').count(), columns, "{line}");
+                let [_, _, _, from, sure] = super::columns(line).unwrap();
+                assert!(from.len() == 10 && matches!(sure, "yes" | "no"), "{line}");
+            }
+        }
+    }
+}
