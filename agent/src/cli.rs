@@ -10,7 +10,7 @@ use crate::{logging, report};
 
 mod check;
 mod map;
-mod output;
+pub(crate) mod output;
 mod plugin;
 mod queue;
 mod receipts;

@@ -62,7 +62,7 @@ macro_rules! plugin {
                 }
             }
 
-            $crate::glue::export!(VhrMapperComponent with_types_in $crate::glue);
+    $crate::glue::export!(VhrMapperComponent with_types_in $crate::glue);
         };
     };
 }
