@@ -52,7 +52,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigOption {
     /// Tệp cấu hình / the configuration file
-    #[arg(long, value_name = "FILE", env = "VHR_CONFIG", default_value_os_t = default_config())]
+    #[arg(long, global = true, value_name = "FILE", env = "VHR_CONFIG", default_value_os_t = default_config())]
     pub(crate) config: PathBuf,
 }
 

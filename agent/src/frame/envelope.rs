@@ -18,11 +18,12 @@ pub fn envelope(survey: &Survey, cut: &Cut, opened: &Opened) -> Vec<u8> {
     let mut copied = 0;
     for (range, rewrite) in &opened.rewrites {
         hoso.extend_from_slice(&cut.hoso[copied..range.start]);
-        let root = match rewrite {
-            Rewrite::Inline(root) => &cut.hoso[root.clone()],
-            Rewrite::Text(root) => root.as_bytes(),
+        let document = match rewrite {
+            Rewrite::Unwrapped(base64) => base64.clone(),
+            Rewrite::Inline(root) => STANDARD.encode(document(&cut.hoso[root.clone()], survey)),
+            Rewrite::Text(root) => STANDARD.encode(document(root.as_bytes(), survey)),
         };
-        hoso.extend_from_slice(STANDARD.encode(document(root, survey)).as_bytes());
+        hoso.extend_from_slice(document.as_bytes());
         copied = range.end;
     }
     hoso.extend_from_slice(&cut.hoso[copied..]);

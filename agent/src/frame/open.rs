@@ -46,13 +46,15 @@ pub struct Opened {
     pub(super) rewrites: Vec<(Range<usize>, Rewrite)>,
 }
 
-/// The root element of a table that did not come in the gateway's form.
+/// A table that did not come in the gateway's form: its root element, or its base64 without blanks.
 #[derive(Debug)]
 pub(super) enum Rewrite {
     /// It stands in the `HOSO`.
     Inline(Range<usize>),
     /// It was text or other bytes.
     Text(String),
+    /// It was the right base64, but wrapped in lines.
+    Unwrapped(String),
 }
 
 /// One record's tables, or why it has to be set aside.
@@ -218,6 +220,9 @@ impl Opened {
         let root = self.store.read(document, limits).map_err(|(bad, at)| wrong(bad, at))?;
         if !in_form {
             self.rewrite(file, Rewrite::Text(document[root].to_owned()));
+        } else if text.bytes().any(|b| b.is_ascii_whitespace()) {
+            // Wrapped in lines: a strict decoder refuses that. The document itself stays as it is.
+            self.rewrite(file, Rewrite::Unwrapped(text.split_ascii_whitespace().collect()));
         }
         Ok(())
     }

@@ -130,7 +130,7 @@ fn content_may_come_in_many_forms_and_says_the_same() {
     full_buffer.resize(1024, 0);
     let forms = [
         (encoded.clone(), true),
-        (wrapped, true),
+        (wrapped, false),
         (b64(format!("\u{FEFF}{document}")), true),
         (b64(document.replace('\n', "\r\n  ")), true),
         (b64(root), true),
