@@ -99,9 +99,9 @@ pub struct Claim {
 #[derive(Debug)]
 pub enum Wire {
     /// HL7 FHIR.
-    Fhir(fhir::Fhir),
+    Fhir(Box<fhir::Fhir>),
     /// The insurance gateway.
-    Bhxh(bhxh::Bhxh),
+    Bhxh(Box<bhxh::Bhxh>),
 }
 
 impl Wire {
@@ -112,12 +112,16 @@ impl Wire {
     pub fn new(endpoint: &config::Endpoint) -> Result<Self, Error> {
         let client = client(endpoint)?;
         Ok(match &endpoint.kind {
-            config::Kind::Fhir { profile, auth } => Self::Fhir(fhir::Fhir::new(client, endpoint, profile, auth)?),
+            config::Kind::Fhir { profile, auth } => {
+                Self::Fhir(Box::new(fhir::Fhir::new(client, endpoint, profile, auth)?))
+            }
             config::Kind::Bhxh {
                 username,
                 password,
                 standard,
-            } => Self::Bhxh(bhxh::Bhxh::new(client, endpoint, username, password, *standard)?),
+            } => Self::Bhxh(Box::new(bhxh::Bhxh::new(
+                client, endpoint, username, password, *standard,
+            )?)),
         })
     }
 

@@ -56,8 +56,8 @@ enum Way {
 }
 
 enum Key {
-    Es384(EcdsaKeyPair),
-    Rs384(RsaKeyPair),
+    Es384(Box<EcdsaKeyPair>),
+    Rs384(Box<RsaKeyPair>),
 }
 
 impl std::fmt::Debug for Key {
@@ -232,11 +232,11 @@ impl Key {
             Algorithm::Es384 => {
                 let way = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
                 EcdsaKeyPair::from_pkcs8(way, bytes, &SystemRandom::new())
-                    .map(Self::Es384)
+                    .map(|key| Self::Es384(Box::new(key)))
                     .map_err(|e| e.to_string())
             }
             Algorithm::Rs384 => RsaKeyPair::from_pkcs8(bytes)
-                .map(Self::Rs384)
+                .map(|key| Self::Rs384(Box::new(key)))
                 .map_err(|e| e.to_string()),
         }
     }
