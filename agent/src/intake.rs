@@ -78,8 +78,7 @@ pub fn claim(
         source: source.name.clone(),
         received_at: now,
     };
-    let temporary = crate::digest::sha256_hex(path.as_os_str().as_encoded_bytes());
-    let received = match spool.receive(&head, file, &temporary) {
+    let received = match spool.receive(&head, file) {
         Ok(received) => received,
         Err(spool::Error::Source(e)) => return Err(Error::Source(e)),
         Err(e) => return Err(Error::Spool(e)),

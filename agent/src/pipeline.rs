@@ -136,6 +136,7 @@ pub struct Agent {
     mapper: Mapper,
     keyed: Keyed,
     places: Semaphore,
+    _lock: state::Lock,
 }
 
 /// From a settled file in the watched folder to deliveries waiting in the queue.
@@ -149,38 +150,37 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found) -> Resu
         return Ok(TakenIn::NotYet);
     };
     let export = received.export;
-    let known = agent.queue.knows(export)?;
-    let mut whole = true;
-    if known {
-        received.discard();
-    } else {
-        received.keep()?;
-        let plugin = agent.plugins[&source.plugin].clone();
-        let batch = agent.map(export, plugin.clone()).await?; // records, refusals and what was set aside, all counted
-        let destinations = agent.destinations(&batch, export)?;
-        let counts = agent
-            .queue
-            .accept(
-                export,
-                &source.name,
-                Some(map::plugin_ref(&plugin)),
-                &batch,
-                &destinations,
-                now,
-            )
-            .await?; // synced before it returns
-        tracing::info!(export = export.short(), source = source.name, ?counts, "accepted");
-        whole = counts.files_set_aside == 0;
+    let known = agent.queue.counts(export)?;
+    let counts = match known {
+        Some(counts) => {
+            received.discard();
+            counts
+        }
+        None => {
+            received.keep()?;
+            let plugin = agent.plugins[&source.plugin].clone();
+            let batch = agent.map(export, plugin.clone()).await?; // records, refusals and what was set aside, all counted
+            let destinations = agent.destinations(&batch, export)?;
+            let plugin = Some(map::plugin_ref(&plugin));
+            agent
+                .queue
+                .accept(export, &source.name, plugin, &batch, &destinations, now)
+                .await? // synced before it returns
+        }
+    };
+    // Only now may the source file go. What could not be read at all stays where a person finds it.
+    if counts.files_set_aside == 0 && intake::retire(source, &found.path, found.look)? {
+        agent.queue.retired(export, now).await?;
     }
     agent.queue.set_seen(
         &agent.path_digest(&found.path),
         (found.look.size, found.look.modified.millis(), export),
     )?;
-    // Only now may the source file go. What could not be read at all stays where a person finds it.
-    if whole && intake::retire(source, &found.path, found.look)? {
-        agent.queue.retired(export, now).await?;
+    if known.is_some() {
+        return Ok(TakenIn::Known);
     }
-    Ok(if known { TakenIn::Known } else { TakenIn::Accepted })
+    tracing::info!(export = export.short(), source = source.name, ?counts, "accepted");
+    Ok(TakenIn::Accepted)
 }
 
 impl Agent {
@@ -277,7 +277,7 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         );
     }
     let wires = config.endpoints.iter().map(Wire::new).collect::<Result<Vec<_>, _>>()?;
-    let (queue, spool) = open_queue(&config.storage.dir, now)?;
+    let Store { queue, spool, lock } = Store::open(&config.storage.dir, now)?;
     let couriers = config
         .endpoints
         .iter()
@@ -285,6 +285,7 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         .map(|(endpoint, wire)| Arc::new(Courier::new(endpoint, wire, Arc::clone(&queue), spool.clone())));
     Ok(Arc::new(Agent {
         since: now,
+        _lock: lock,
         couriers: couriers.collect(),
         queue,
         spool,
@@ -302,15 +303,34 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
     }))
 }
 
-/// The queue of a state folder, ready for use; also for the command line when no service runs.
-///
-/// # Errors
-/// When it cannot be opened, or another process has it open.
-pub fn open_queue(dir: &Path, now: Timestamp) -> Result<(Arc<Queue>, Spool), Error> {
-    let spool = Spool::open(dir)?;
-    let journal = Journal::open(dir)?;
-    let queue = Queue::open(dir, journal, spool.clone(), now)?;
-    Ok((Arc::new(queue), spool))
+/// What is kept in a state folder, opened by the one process that holds its lock; also by the command line when no service
+/// runs.
+#[derive(Debug)]
+pub struct Store {
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// The spool.
+    pub spool: Spool,
+    /// Held as long as the others are used.
+    pub lock: state::Lock,
+}
+
+impl Store {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When another process has it open, or it cannot be used.
+    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, Error> {
+        let lock = state::lock(dir)?;
+        let spool = Spool::open(dir)?;
+        let journal = Journal::open(dir)?;
+        let queue = Queue::open(dir, journal, spool.clone(), now)?;
+        Ok(Self {
+            queue: Arc::new(queue),
+            spool,
+            lock,
+        })
+    }
 }
 
 /// Every plugin that a source names, from the plugin folder: of several versions the newest.

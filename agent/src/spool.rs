@@ -13,6 +13,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -77,6 +79,8 @@ pub struct ExportHead {
 #[derive(Debug, Clone)]
 pub struct Spool {
     root: PathBuf,
+    /// Numbers temporary names: two files with one content may be written side by side.
+    next: Arc<AtomicU64>,
 }
 
 /// A copy under its temporary name, synced, whose id is known: kept under its final name only if it is new.
@@ -96,9 +100,7 @@ impl Spool {
     /// # Errors
     /// When the folders cannot be made or cleaned.
     pub fn open(state: &Path) -> Result<Self, Error> {
-        let spool = Self {
-            root: state.join("spool"),
-        };
+        let spool = Self::existing(state);
         for folder in ["in", "out", "tmp"] {
             let path = spool.root.join(folder);
             fs::create_dir_all(&path).map_err(io_error("create", &path))?;
@@ -117,6 +119,7 @@ impl Spool {
     pub fn existing(state: &Path) -> Self {
         Self {
             root: state.join("spool"),
+            next: Arc::default(),
         }
     }
 
@@ -124,8 +127,8 @@ impl Spool {
     ///
     /// # Errors
     /// [`Error::Source`] when the source fails; others when our side does.
-    pub fn receive(&self, head: &ExportHead, mut source: impl Read, name_in_tmp: &str) -> Result<Received, Error> {
-        let temporary = self.root.join("tmp").join(format!("in-{name_in_tmp}"));
+    pub fn receive(&self, head: &ExportHead, mut source: impl Read) -> Result<Received, Error> {
+        let temporary = self.temporary();
         let file = create(&temporary)?;
         let copied = write_export(file, head, &mut source, &temporary);
         if copied.is_err() {
@@ -181,8 +184,7 @@ impl Spool {
     /// # Errors
     /// When the file cannot be made.
     pub fn new_batch(&self, export: ExportId) -> Result<BatchWriter, Error> {
-        let temporary = self.root.join("tmp").join(format!("out-{export}"));
-        BatchWriter::create(temporary, self.root.join("out").join(export.to_string()))
+        BatchWriter::create(self.temporary(), self.root.join("out").join(export.to_string()))
     }
 
     /// Opens the sealed batch of an export.
@@ -191,6 +193,12 @@ impl Spool {
     /// When it is absent or damaged.
     pub fn batch(&self, export: ExportId) -> Result<Batch, Error> {
         Batch::open(self.root.join("out").join(export.to_string()))
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.root
+            .join("tmp")
+            .join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// Bytes used by exports and batches.
@@ -334,7 +342,7 @@ mod tests {
     }
 
     fn received(spool: &Spool, bytes: &[u8]) -> ExportId {
-        spool.receive(&head(), bytes, "1").unwrap().keep().unwrap()
+        spool.receive(&head(), bytes).unwrap().keep().unwrap()
     }
 
     #[test]
@@ -378,10 +386,7 @@ mod tests {
         }
         let state = tempfile::tempdir().unwrap();
         let spool = Spool::open(state.path()).unwrap();
-        assert!(matches!(
-            spool.receive(&head(), Half(false), "1"),
-            Err(Error::Source(_))
-        ));
+        assert!(matches!(spool.receive(&head(), Half(false)), Err(Error::Source(_))));
         for folder in ["in", "tmp"] {
             assert_eq!(
                 fs::read_dir(state.path().join("spool").join(folder)).unwrap().count(),
@@ -395,7 +400,7 @@ mod tests {
     fn leftovers_of_an_interrupted_write_are_removed_at_the_next_start() {
         let state = tempfile::tempdir().unwrap();
         let spool = Spool::open(state.path()).unwrap();
-        drop(spool.receive(&head(), &b"cut"[..], "1").unwrap());
+        drop(spool.receive(&head(), &b"cut"[..]).unwrap());
         assert_eq!(fs::read_dir(state.path().join("spool/tmp")).unwrap().count(), 1);
         Spool::open(state.path()).unwrap();
         assert_eq!(fs::read_dir(state.path().join("spool/tmp")).unwrap().count(), 0);

@@ -1,7 +1,7 @@
 //! The state folder: made at the first start, for the service's account only, with the storage key in it.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use vhr_core::config::{SecretSource, Storage};
@@ -21,9 +21,61 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Another process works in it.
+    #[error("the state folder {} is in use by another vhr-agent (process {pid})", .dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// The other process, as it wrote itself down.
+        pid: String,
+    },
     /// The storage key is not there.
     #[error("the storage key cannot be read")]
     Key(#[source] secret::Error),
+}
+
+/// Held as long as a process works in a state folder. Spool, journal and index are only opened by whoever holds it.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the state folder for this process.
+///
+/// # Errors
+/// When another process has it; its number is told.
+pub fn lock(dir: &Path) -> Result<Lock, Error> {
+    let path = dir.join("lock");
+    let failed = |source| Error::Io {
+        act: "open the lock",
+        path: path.clone(),
+        source,
+    };
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // On Windows a locked file cannot be read: then the number is not known.
+            let _ = (&mut file).take(20).read_to_string(&mut pid);
+            return Err(Error::InUse {
+                dir: dir.to_owned(),
+                pid: pid.trim().to_owned(),
+            });
+        }
+        Err(TryLockError::Error(e)) => return Err(failed(e)),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(failed)?;
+    Ok(Lock { _file: file })
 }
 
 /// Makes the folder where absent, and gives the storage key: made at the first start where it is to be a file.
@@ -101,6 +153,19 @@ mod tests {
         let key = prepare(&storage).unwrap();
         assert_eq!(key.reveal().len(), 64);
         assert_eq!(prepare(&storage).unwrap(), key);
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused_with_the_number_of_the_process_that_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock(folder.path()).unwrap();
+        let refused = lock(folder.path()).unwrap_err();
+        assert!(
+            matches!(refused, Error::InUse { ref pid, .. } if *pid == std::process::id().to_string()),
+            "{refused}"
+        );
+        drop(held);
+        lock(folder.path()).unwrap();
     }
 
     #[cfg(unix)]

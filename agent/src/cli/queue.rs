@@ -120,9 +120,9 @@ async fn ask(config: &Config, request: Request) -> Result<Reply, Failure> {
             dir.display()
         )));
     }
-    let (queue, spool) =
-        pipeline::open_queue(dir, clock::now()).map_err(|e| Failure::environment("the queue cannot be opened", e))?;
-    Ok(desk::answer(&queue, &spool, request).await)
+    let store =
+        pipeline::Store::open(dir, clock::now()).map_err(|e| Failure::environment("the queue cannot be opened", e))?;
+    Ok(desk::answer(&store.queue, &store.spool, request).await)
 }
 
 fn list(items: &[Item], more: bool) -> String {

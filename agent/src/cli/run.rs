@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use vhr_core::config::{self, Config};
 
 use super::{ConfigOption, runtime};
-use crate::report::{self, Exit, Failure};
-use crate::{pipeline, queue};
+use crate::report::{Exit, Failure};
+use crate::{pipeline, state};
 
 /// Of `run`.
 #[derive(Debug, clap::Args)]
@@ -77,10 +77,8 @@ pub(crate) fn read_config(path: &Path) -> Result<Config, Failure> {
 
 fn stopped(error: pipeline::Error) -> Failure {
     match &error {
-        pipeline::Error::Queue(queue::Error::Index(inner)) if inner.is_in_use() => {
-            Failure::not_running(report::chain(&error))
-                .hint("dịch vụ đang chạy? dừng nó trước (is the service running? stop it first)")
-        }
+        pipeline::Error::State(state::Error::InUse { .. }) => Failure::environment("agent", error)
+            .hint("dịch vụ đang chạy? dừng nó trước (is the service running? stop it first)"),
         pipeline::Error::State(_)
         | pipeline::Error::Queue(_)
         | pipeline::Error::Spool(_)

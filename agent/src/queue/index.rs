@@ -88,13 +88,6 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// Whether another process has the state folder open.
-    pub fn is_in_use(&self) -> bool {
-        matches!(self, Self::InUse { .. })
-    }
-}
-
 /// The trees.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
