@@ -80,15 +80,15 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, agent: &Agent) -> io:
     stream.flush().await
 }
 
-/// Asks the service of this state folder; none when no service runs.
+/// Asks the service of this state folder; none when no service runs, or when it ended while it was asked.
 ///
 /// # Errors
 /// When it runs and does not answer.
 pub async fn ask(dir: &Path, request: &Request) -> io::Result<Option<Reply>> {
-    let Some(stream) = connect(dir).await? else {
-        return Ok(None);
-    };
     let exchange = async {
+        let Some(stream) = connect(dir).await? else {
+            return Ok(None);
+        };
         let mut stream = BufReader::new(stream);
         let mut text = serde_json::to_vec(request)?;
         text.push(b'\n');
@@ -96,12 +96,18 @@ pub async fn ask(dir: &Path, request: &Request) -> io::Result<Option<Reply>> {
         stream.flush().await?;
         let mut line = String::new();
         stream.take(MAX_REPLY).read_line(&mut line).await?;
-        Ok(serde_json::from_str(&line)?)
+        if line.is_empty() {
+            Ok(None)
+        } else {
+            Ok(Some(serde_json::from_str(&line)?))
+        }
     };
-    tokio::time::timeout(PATIENCE, exchange)
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-        .map(Some)
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
+    match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(Err(e)) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => Ok(None),
+        Ok(answered) => answered,
+        Err(_) => Err(TimedOut.into()),
+    }
 }
 
 #[cfg(unix)]
