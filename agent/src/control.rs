@@ -96,11 +96,12 @@ pub async fn ask(dir: &Path, request: &Request) -> io::Result<Option<Reply>> {
         stream.flush().await?;
         let mut line = String::new();
         stream.take(MAX_REPLY).read_line(&mut line).await?;
-        if line.is_empty() {
-            Ok(None)
+        let reply = if line.is_empty() {
+            None
         } else {
-            Ok(Some(serde_json::from_str(&line)?))
-        }
+            Some(serde_json::from_str(&line)?)
+        };
+        Ok::<_, io::Error>(reply)
     };
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
     match tokio::time::timeout(PATIENCE, exchange).await {
