@@ -4,7 +4,6 @@
 //! give the same records, byte for byte. Batches for the plugin are cut by content, never by time.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use vhr_core::bundle;
 use vhr_core::id::{ExportId, PluginRef};
@@ -33,13 +32,14 @@ pub enum Error {
     /// The copy could not be read to its end.
     #[error("the copy of the export could not be read")]
     Read(#[source] std::io::Error),
-    /// The configuration names a plugin that is not there.
-    #[error("plugin {id} is not installed in {}", .dir.display())]
-    NoPlugin {
-        /// The id in the configuration.
+    /// The plugin wants another kind of input.
+    #[error(
+        "plugin {id} đọc định dạng mà bản này chưa cắt được, chỉ có qd3176 với view json \
+         (takes a format that this version does not cut into records; only qd3176 with view json)"
+    )]
+    Format {
+        /// The plugin's id.
         id: String,
-        /// Where plugins were looked for.
-        dir: PathBuf,
     },
 }
 
@@ -324,6 +324,20 @@ impl Mapper {
             shares: shares.iter().map(share).collect(),
         }
     }
+}
+
+/// Whether the agent can feed this plugin: it cuts QĐ 3176 files and shows their tables as JSON.
+///
+/// # Errors
+/// When the plugin's manifest asks for something else.
+pub fn can_feed(plugin: &Plugin) -> Result<(), Error> {
+    let accepts = &plugin.manifest().accepts;
+    if accepts.format == plugin::Format::Qd3176 && accepts.view == plugin::View::Json {
+        return Ok(());
+    }
+    Err(Error::Format {
+        id: plugin.manifest().id.clone(),
+    })
 }
 
 /// Exactly which plugin.

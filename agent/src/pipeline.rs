@@ -56,6 +56,9 @@ pub enum Error {
         /// Why.
         source: plugin::Error,
     },
+    /// A plugin for another kind of export.
+    #[error(transparent)]
+    Feed(map::Error),
     /// A plugin that the configuration names is not there.
     #[error("source {source_name}: plugin {id} is not in {}", .dir.as_ref().map_or("[plugins] dir (not configured)".into(), |dir| dir.display().to_string()))]
     NoPlugin {
@@ -353,10 +356,9 @@ pub fn load_plugins(config: &Config) -> Result<BTreeMap<String, Plugin>, Error> 
             dir: config.plugins.dir.clone(),
         })?;
         let plugin = plugin::Host::new().and_then(|host| host.load_file(&path));
-        plugins.insert(
-            source.plugin.clone(),
-            plugin.map_err(|source| Error::Plugin { path, source })?,
-        );
+        let plugin = plugin.map_err(|source| Error::Plugin { path, source })?;
+        map::can_feed(&plugin).map_err(Error::Feed)?;
+        plugins.insert(source.plugin.clone(), plugin);
     }
     Ok(plugins)
 }

@@ -13,7 +13,7 @@ use super::output::print;
 use super::run::read_config;
 use crate::digest::Keyed;
 use crate::frame::{self, FileFault};
-use crate::map::{Made, Mapper, profiles};
+use crate::map::{Made, Mapper, can_feed, profiles};
 use crate::plugin::{Host, Plugin};
 use crate::report::{Exit, Failure, chain};
 use crate::secret::Secret;
@@ -46,6 +46,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     let config = options.config.as_deref().map(read_config).transpose()?;
     let dir = config.as_ref().and_then(|config| config.plugins.dir.clone());
     let plugin = plugin(&options.plugin, dir.as_deref())?;
+    can_feed(&plugin).map_err(Failure::data)?;
     let facility = options
         .facility
         .clone()

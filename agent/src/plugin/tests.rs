@@ -374,3 +374,9 @@ fn a_crate_without_a_good_manifest_is_not_built() {
     let error = build::build(dir.path(), None).unwrap_err();
     assert!(matches!(error, build::Error::Manifest { .. }), "{error}");
 }
+
+#[test]
+fn a_plugin_that_reads_what_the_agent_cannot_cut_is_told_so_before_anything_runs() {
+    let refused = crate::map::can_feed(&HOSTILE).unwrap_err();
+    assert!(refused.to_string().contains("vn.vhr.hostile"), "{refused}");
+}
