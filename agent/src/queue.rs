@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Notify;
 use vhr_core::delivery::{InDoubt, Reason, State};
@@ -14,13 +14,18 @@ use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
-use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Position, Sync};
+use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Sync};
 use crate::spool::{self, RecordRow, Spool};
 
+mod apply;
 mod index;
+mod tally;
 
+use apply::Marks;
+use index::Index;
 pub use index::{DeliveryRow, ExportRow, RecordPlace};
-use index::{Index, VisitRow};
+use tally::Tallies;
+pub use tally::{SourceCounts, SourceTally, Tally};
 
 /// How many waiting deliveries are looked at to find the next that may go.
 const LOOK_AHEAD: usize = 512;
@@ -46,46 +51,6 @@ pub enum Error {
     /// It is being sent at this moment.
     #[error("delivery {0} is being sent at this moment; try again when it is done")]
     Busy(DeliveryId),
-}
-
-/// How many deliveries of an endpoint stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// To be sent.
-    pub waiting: u64,
-    /// On their way.
-    pub sending: u64,
-    /// Arrived.
-    pub delivered: u64,
-    /// Waiting for a person.
-    pub parked: u64,
-    /// Given up by a person.
-    pub dropped: u64,
-    /// Overtaken by a newer version.
-    pub superseded: u64,
-}
-
-/// What came of one source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SourceTally {
-    /// Files accepted.
-    pub accepted: u64,
-    /// The sums over them.
-    pub counts: SourceCounts,
-    /// The newest.
-    pub last: Option<Timestamp>,
-}
-
-/// Sums of [`Counts`] over the files of a source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of Counts")]
-pub struct SourceCounts {
-    pub found: u64,
-    pub mapped: u64,
-    pub refused: u64,
-    pub set_aside: u64,
-    pub known: u64,
-    pub files_set_aside: u64,
 }
 
 /// A delivery that is about to be sent.
@@ -118,21 +83,12 @@ pub struct Queue {
     steps: tokio::sync::Mutex<()>,
     /// Being sent now; nobody else may touch them.
     busy: Mutex<HashSet<DeliveryId>>,
-    tallies: Mutex<(BTreeMap<EndpointId, Tally>, BTreeMap<String, SourceTally>)>,
+    tallies: Mutex<Tallies>,
     marks: Mutex<Marks>,
     order: AtomicU64,
     rebuilt: Option<Timestamp>,
     /// Rings when something may have come due.
     pub wake: Notify,
-}
-
-/// Finds up to where the journal is applied for certain, while steps are written side by side.
-#[derive(Debug, Default)]
-struct Marks {
-    next: u64,
-    /// For each step under way: what was applied when it began; its own entry lies behind that.
-    under_way: BTreeMap<u64, Option<Position>>,
-    applied: Option<Position>,
 }
 
 impl Queue {
@@ -446,17 +402,17 @@ impl Queue {
 
     /// How many deliveries of an endpoint stand where.
     pub fn tally(&self, endpoint: &EndpointId) -> Tally {
-        self.lock_tallies().0.get(endpoint).copied().unwrap_or_default()
+        self.lock_tallies().endpoints.get(endpoint).copied().unwrap_or_default()
     }
 
     /// Endpoints that have deliveries, configured or not.
     pub fn endpoints(&self) -> Vec<EndpointId> {
-        self.lock_tallies().0.keys().cloned().collect()
+        self.lock_tallies().endpoints.keys().cloned().collect()
     }
 
     /// What came of a source.
     pub fn source_tally(&self, source: &str) -> SourceTally {
-        self.lock_tallies().1.get(source).copied().unwrap_or_default()
+        self.lock_tallies().sources.get(source).copied().unwrap_or_default()
     }
 
     /// When the oldest waiting delivery of an endpoint was accepted, among the first that come due.
@@ -560,186 +516,16 @@ impl Queue {
         self.end(ticket, positions[0])
     }
 
-    // --- from the journal to the index: the same for what happens now and for what is read at start ---
-
-    fn catch_up(&self, from_scratch: bool) -> Result<(), Error> {
-        let start = Position { segment: 0, offset: 0 };
-        let from = if from_scratch {
-            start
-        } else {
-            self.index.applied()?.unwrap_or(start)
-        };
-        for entry in self.journal.entries(from)? {
-            let (position, _, entry) = match entry {
-                Ok(read) => read,
-                Err(e @ journal::Error::Damaged(_)) => {
-                    tracing::warn!(why = crate::report::chain(&e), "an entry of the journal does not read");
-                    continue;
-                }
-                Err(e) => return Err(e.into()),
-            };
-            match &entry {
-                Entry::Accepted(accepted) => {
-                    match self.spool.batch(accepted.export).and_then(|mut batch| batch.index()) {
-                        Ok(batch) => self.apply_accepted(position, accepted, &batch.mapped)?,
-                        Err(e) => tracing::error!(
-                            export = accepted.export.short(),
-                            why = crate::report::chain(&e),
-                            "the batch of an accepted export does not read"
-                        ),
-                    }
-                }
-                Entry::Step { delivery, state, .. } => self.apply_step(position, delivery, state)?,
-                Entry::Retired { .. } => {}
-            }
-            self.lock_marks().applied = Some(position);
-        }
-        let applied = self.lock_marks().applied;
-        if let Some(applied) = applied {
-            self.index.set_applied(applied)?;
-        }
-        Ok(())
-    }
-
-    fn apply_accepted(&self, position: Position, accepted: &Accepted, rows: &[RecordRow]) -> Result<(), Error> {
-        let known = self.index.export(accepted.export)?.is_some();
-        for row in rows {
-            self.index.put_visit(&row.visit, &VisitRow { content: row.content })?;
-        }
-        let by_seq: BTreeMap<u32, &RecordRow> = rows.iter().map(|row| (row.seq, row)).collect();
-        for first in &accepted.deliveries {
-            for row in first.seqs.iter().filter_map(|seq| by_seq.get(seq)) {
-                self.index.put_record(&RecordPlace {
-                    export: accepted.export,
-                    row: (*row).clone(),
-                })?;
-                let id = DeliveryId {
-                    record: row.record,
-                    endpoint: first.endpoint.clone(),
-                };
-                let old = self.index.delivery(&id)?;
-                let new = DeliveryRow {
-                    state: bare(&first.state),
-                    order: old
-                        .as_ref()
-                        .map_or_else(|| self.order.fetch_add(1, Ordering::Relaxed), |old| old.order),
-                    accepted_at: accepted.at,
-                    visit: row.visit,
-                    position,
-                };
-                self.put(&id, old.as_ref(), &new)?;
-            }
-        }
-        for (id, by) in &accepted.superseded {
-            self.apply_step(position, id, &State::Superseded { by: *by })?;
-        }
-        let row = ExportRow {
-            source: accepted.source.clone(),
-            at: accepted.at,
-            plugin: accepted.plugin.clone(),
-            counts: accepted.counts,
-        };
-        self.index.put_export(accepted.export, &row)?;
-        if !known {
-            self.count_export(&row);
-        }
-        Ok(())
-    }
-
-    fn apply_step(&self, position: Position, id: &DeliveryId, state: &State) -> Result<(), Error> {
-        let Some(old) = self.index.delivery(id)? else {
-            return Ok(());
-        };
-        let new = DeliveryRow {
-            state: bare(state),
-            position,
-            ..old.clone()
-        };
-        self.put(id, Some(&old), &new)
-    }
-
-    fn put(&self, id: &DeliveryId, old: Option<&DeliveryRow>, new: &DeliveryRow) -> Result<(), Error> {
-        self.index.put_delivery(id, old, new)?;
-        let mut tallies = self.lock_tallies();
-        let tally = tallies.0.entry(id.endpoint.clone()).or_default();
-        if let Some(old) = old {
-            let place = tally.of(&old.state);
-            *place = place.saturating_sub(1);
-        }
-        *tally.of(&new.state) += 1;
-        Ok(())
-    }
-
-    fn count(&mut self) -> Result<(), Error> {
-        let mut order = 0;
-        for item in self.index.deliveries() {
-            let (id, row) = item?;
-            order = order.max(row.order + 1);
-            *self.lock_tallies().0.entry(id.endpoint).or_default().of(&row.state) += 1;
-        }
-        self.order = AtomicU64::new(order);
-        for item in self.index.exports() {
-            self.count_export(&item?.1);
-        }
-        Ok(())
-    }
-
-    fn count_export(&self, row: &ExportRow) {
-        let mut tallies = self.lock_tallies();
-        let tally = tallies.1.entry(row.source.clone()).or_default();
-        tally.accepted += 1;
-        tally.last = tally.last.max(Some(row.at));
-        let (sum, counts) = (&mut tally.counts, &row.counts);
-        sum.found += u64::from(counts.found);
-        sum.mapped += u64::from(counts.mapped);
-        sum.refused += u64::from(counts.refused);
-        sum.set_aside += u64::from(counts.set_aside);
-        sum.known += u64::from(counts.known);
-        sum.files_set_aside += u64::from(counts.files_set_aside);
-    }
-
-    fn begin(&self) -> u64 {
-        let mut marks = self.lock_marks();
-        let ticket = marks.next;
-        marks.next += 1;
-        let applied = marks.applied;
-        marks.under_way.insert(ticket, applied);
-        ticket
-    }
-
-    fn end(&self, ticket: u64, position: Position) -> Result<(), Error> {
-        let certain = {
-            let mut marks = self.lock_marks();
-            marks.under_way.remove(&ticket);
-            marks.applied = marks.applied.max(Some(position));
-            marks.under_way.values().min().copied().unwrap_or(marks.applied)
-        };
-        Ok(certain.map_or(Ok(()), |certain| self.index.set_applied(certain))?)
-    }
-
     fn lock_busy(&self) -> std::sync::MutexGuard<'_, HashSet<DeliveryId>> {
         self.busy.lock().expect("nothing panics while holding it")
     }
 
-    fn lock_tallies(&self) -> std::sync::MutexGuard<'_, (BTreeMap<EndpointId, Tally>, BTreeMap<String, SourceTally>)> {
+    fn lock_tallies(&self) -> std::sync::MutexGuard<'_, Tallies> {
         self.tallies.lock().expect("nothing panics while holding it")
     }
 
     fn lock_marks(&self) -> std::sync::MutexGuard<'_, Marks> {
         self.marks.lock().expect("nothing panics while holding it")
-    }
-}
-
-impl Tally {
-    fn of(&mut self, state: &State) -> &mut u64 {
-        match state {
-            State::Waiting { .. } => &mut self.waiting,
-            State::Sending { .. } => &mut self.sending,
-            State::Delivered(_) => &mut self.delivered,
-            State::Superseded { .. } => &mut self.superseded,
-            State::Parked(reason) if reason.kind.needs_a_person() => &mut self.parked,
-            State::Parked(_) => &mut self.dropped,
-        }
     }
 }
 
