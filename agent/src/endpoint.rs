@@ -49,6 +49,14 @@ pub enum Error {
         /// Why.
         source: rustls::pki_types::pem::Error,
     },
+    /// A certificate file without a certificate.
+    #[error("endpoint {endpoint}: there is no certificate in {path}")]
+    NoCertificate {
+        /// Which endpoint.
+        endpoint: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// The certificates do not make a TLS client.
     #[error("endpoint {endpoint}: no TLS client can be made of its certificates")]
     Tls {
@@ -317,8 +325,15 @@ fn certificates(path: &Path, endpoint: &str) -> Result<Vec<CertificateDer<'stati
         path: path.to_owned(),
         source,
     };
-    CertificateDer::pem_file_iter(path)
+    let found = CertificateDer::pem_file_iter(path)
         .map_err(failed)?
-        .collect::<Result<_, _>>()
-        .map_err(failed)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    if found.is_empty() {
+        return Err(Error::NoCertificate {
+            endpoint: endpoint.to_owned(),
+            path: path.to_owned(),
+        });
+    }
+    Ok(found)
 }

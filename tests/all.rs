@@ -1,0 +1,13 @@
+//! The real binary in a fake world: folders, receivers with a script of answers, and a person at the command line.
+//!
+//! Here is asked whether it is wired. Whether a rule is right is asked beside the rule.
+
+mod harness;
+
+mod cli;
+mod crash;
+mod delivery;
+mod intake;
+// mod peers;
+mod secrecy;
+mod story;
