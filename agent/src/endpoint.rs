@@ -133,12 +133,40 @@ impl Wire {
         })
     }
 
+    /// All that keeps an endpoint from being used, for `check`.
+    pub fn problems(endpoint: &config::Endpoint) -> Vec<Error> {
+        let unread = |source| Error::Secret {
+            endpoint: endpoint.name.clone(),
+            source,
+        };
+        let secret = needed_secret(&endpoint.kind).and_then(|source| secret::read(source).err());
+        let mut problems: Vec<Error> = secret.map(unread).into_iter().chain(client(endpoint).err()).collect();
+        if problems.is_empty() {
+            problems.extend(Self::new(endpoint).err());
+        }
+        problems
+    }
+
     /// One attempt.
     pub async fn send(&self, parcel: &Parcel) -> Outcome {
         match self {
             Self::Fhir(fhir) => fhir.send(parcel).await,
             Self::Bhxh(bhxh) => bhxh.send(parcel).await,
         }
+    }
+}
+
+/// The secret an endpoint needs, if any.
+fn needed_secret(kind: &config::Kind) -> Option<&config::SecretSource> {
+    match kind {
+        config::Kind::Bhxh { password, .. } => Some(password),
+        config::Kind::Fhir { auth, .. } => match auth {
+            config::Auth::None => None,
+            config::Auth::Basic { password, .. } => Some(password),
+            config::Auth::Bearer { token } => Some(token),
+            config::Auth::OAuth2Client { client_secret, .. } => Some(client_secret),
+            config::Auth::SmartBackend { private_key, .. } => Some(private_key),
+        },
     }
 }
 

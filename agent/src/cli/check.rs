@@ -61,12 +61,6 @@ fn problems(config: &Config) -> Vec<String> {
             ));
         }
     }
-    problems.extend(
-        config
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| Wire::new(endpoint).err())
-            .map(|e| chain(&e)),
-    );
+    problems.extend(config.endpoints.iter().flat_map(Wire::problems).map(|e| chain(&e)));
     problems
 }
