@@ -2,12 +2,17 @@
 //!
 //! Here is asked whether it is wired. Whether a rule is right is asked beside the rule.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of this is tests, also what stands between the test functions"
+)]
+
 mod harness;
 
 mod cli;
 mod crash;
 mod delivery;
 mod intake;
-// mod peers;
+mod peers;
 mod secrecy;
 mod story;

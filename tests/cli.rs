@@ -94,11 +94,18 @@ fn check_reports_everything_around_the_file_at_once() {
     fs::remove_file(world.path("plugins").join("vn.qd3176.wasm")).unwrap();
     fs::remove_file(world.path("gateway-password")).unwrap();
     fs::remove_dir(world.exports()).unwrap();
-    fs::write(world.path("ca.pem"), "no certificate").unwrap();
     let done = world.run(&["check"]).with(78);
-    for word in ["vn.qd3176", "gateway-password", "exports", "ca.pem"] {
+    for word in ["vn.qd3176", "gateway-password", "exports"] {
         assert!(done.err.contains(word), "{word} is missing: {}", done.err);
     }
+}
+
+#[test]
+fn check_reports_a_file_of_authorities_that_holds_none() {
+    let world = World::new();
+    fs::write(world.path("ca.pem"), "no certificate").unwrap();
+    let done = world.run(&["check"]).with(78);
+    assert!(done.err.contains("ca.pem"), "{}", done.err);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 
 use serde_json::Value;
 use vhr_agent::demo::exports::{Oddity, Options, generate};
@@ -25,10 +26,15 @@ impl Hfs {
     /// None where it is not installed.
     fn start() -> Option<Self> {
         let Some((program, parameters)) = installed() else {
-            eprintln!(
-                "peers: helios-hfs is not installed, skipped (`.ci/run` installs it into ~/.cache/vhr-agent-peers; \
-                 VHR_HFS names another one)"
-            );
+            static SAID: Once = Once::new();
+            // Not by a print macro: those are shown of failed tests only.
+            SAID.call_once(|| {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "peers: helios-hfs is not installed, skipped (`.ci/run` installs it into ~/.cache/vhr-agent-peers; \
+                     VHR_HFS names another one)"
+                );
+            });
             return None;
         };
         let data = tempfile::tempdir().expect("there is a temporary folder");
@@ -68,11 +74,18 @@ impl Hfs {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         // Of this version every server closes the connection at the end and sends nothing in chunks.
         let host = &self.address;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/fhir+json\r\n\r\n").ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/fhir+json\r\n\r\n"
+        )
+        .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
-        head.lines().next()?.contains(" 200").then(|| serde_json::from_str(body).ok())?
+        head.lines()
+            .next()?
+            .contains(" 200")
+            .then(|| serde_json::from_str(body).ok())?
     }
 
     /// How many resources it finds.
@@ -95,7 +108,10 @@ impl Drop for Hfs {
 fn installed() -> Option<(PathBuf, PathBuf)> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let program = std::env::var_os("VHR_HFS").map_or(home.join(".cache/vhr-agent-peers/bin/hfs"), PathBuf::from);
-    let parameters = program.parent().and_then(Path::parent)?.join("data/search-parameters-r4.json");
+    let parameters = program
+        .parent()
+        .and_then(Path::parent)?
+        .join("data/search-parameters-r4.json");
     (program.is_file() && parameters.is_file()).then_some((program, parameters))
 }
 
@@ -130,17 +146,31 @@ fn everything_is_taken_and_sending_it_again_changes_no_count(profile: &str) {
     world.drop_all(&files);
     world.once().with(0);
     assert_eq!(world.receipts().len(), 30);
-    let kinds = ["Patient", "Organization", "Practitioner", "Condition", "Observation", "Procedure"];
+    let kinds = [
+        "Patient",
+        "Organization",
+        "Practitioner",
+        "Condition",
+        "Observation",
+        "Procedure",
+    ];
     let counts = || kinds.map(|kind| server.count(&format!("/{kind}?_summary=count")));
     let before = counts();
-    assert!(before[0] > 0 && before[0] < 30, "people who came twice are one Patient: {before:?}");
+    assert!(
+        before[0] > 0 && before[0] < 30,
+        "people who came twice are one Patient: {before:?}"
+    );
 
     // As after a disk was lost: all of it again, from a machine that remembers nothing.
     fs::remove_dir_all(world.path("state")).unwrap();
     world.once().with(0);
     let system = visit_system(profile).replace(':', "%3A").replace('/', "%2F");
     for key in &keys {
-        assert_eq!(server.count(&format!("/Encounter?identifier={system}%7C{key}")), 1, "{key}");
+        assert_eq!(
+            server.count(&format!("/Encounter?identifier={system}%7C{key}")),
+            1,
+            "{key}"
+        );
     }
     assert_eq!(server.count("/Encounter?_summary=count"), 30);
     assert_eq!(counts(), before);
@@ -172,7 +202,14 @@ fn what_a_real_fhir_server_refuses_is_parked_with_its_own_words() {
     assert_eq!(parked.len(), 1);
     assert_eq!(parked[0]["detail"]["kind"], "refused");
     let words = parked[0]["detail"]["text"].as_str().unwrap();
-    assert!(words.contains("not-a-use") || words.contains("Encounter.identifier"), "{words}");
+    assert!(
+        words.contains("not-a-use") || words.contains("Encounter.identifier"),
+        "{words}"
+    );
     assert_eq!(server.count("/Encounter?_summary=count"), 0);
-    assert_eq!(server.count("/Patient?_summary=count"), 0, "what came with it is not there either");
+    assert_eq!(
+        server.count("/Patient?_summary=count"),
+        0,
+        "what came with it is not there either"
+    );
 }
