@@ -10,7 +10,7 @@
 //! - [`deliver`], [`endpoint`]: from the queue to a receipt;
 //! - [`control`], [`desk`], [`status`]: what people are told, and what they may do;
 //! - [`cli`], [`demo`], [`report`], [`logging`]: how it is used;
-//! - [`state`], [`secret`], [`digest`], [`clock`]: what the others stand on.
+//! - [`state`], [`secret`], [`digest`], [`clock`], [`memory`]: what the others stand on.
 
 pub mod cli;
 pub mod clock;
@@ -25,6 +25,7 @@ pub mod intake;
 pub mod journal;
 pub mod logging;
 pub mod map;
+pub mod memory;
 pub mod pipeline;
 pub mod plugin;
 pub mod queue;

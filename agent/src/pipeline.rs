@@ -26,7 +26,7 @@ use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue};
 use crate::spool::{self, Index, Spool};
 use crate::watch::{Found, Sight, Watcher};
-use crate::{clock, control, frame, intake, report, state};
+use crate::{clock, control, frame, intake, memory, report, state};
 
 /// Files taken in side by side: enough to hide the waiting for the disk.
 const SIDE_BY_SIDE: usize = 2;
@@ -267,6 +267,7 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
     let storage_key = state::prepare(&config.storage)?;
     let keyed = Keyed::new(&storage_key);
     let plugins = load_plugins(&config)?;
+    memory::give_back();
     let facility_name = Some(config.site.name.as_str()).filter(|name| !name.is_empty());
     let mut sets = BTreeMap::new();
     for name in config
@@ -540,6 +541,9 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
             steps.spawn(async move { step(&agent, &source, &found).await });
         }
         while steps.join_next().await.is_some() {}
+        if !round.found.is_empty() {
+            memory::give_back();
+        }
         tokio::select! {
             () = watcher.wait(&round) => {}
             _ = stop.changed() => return Ok(()),
