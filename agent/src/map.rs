@@ -74,11 +74,18 @@ pub enum Made {
 }
 
 impl Mapper {
-    /// Maps a received export into its sealed batch. Blocks: call it on a thread of its own.
+    /// Maps a received export into its sealed batch; `sealed` is told of each record in it, in order. Blocks: call it on a
+    /// thread of its own.
     ///
     /// # Errors
     /// Only for what is not the content's fault.
-    pub fn run(&self, spool: &Spool, export: ExportId, plugin: &Plugin) -> Result<Index, Error> {
+    pub fn run(
+        &self,
+        spool: &Spool,
+        export: ExportId,
+        plugin: &Plugin,
+        mut sealed: impl FnMut(&Head),
+    ) -> Result<Index, Error> {
         let mut batch = spool.new_batch(export)?;
         let mut index = Index::default();
         let mut failure = None;
@@ -104,7 +111,10 @@ impl Mapper {
                 Made::Record(record, shares) => {
                     let (id, body) = record.seal();
                     match batch.add(&body) {
-                        Ok((offset, length)) => index.mapped.push(self.row(&record, &shares, id, offset, length)),
+                        Ok((offset, length)) => {
+                            index.mapped.push(self.row(&record, &shares, id, offset, length));
+                            sealed(&record.head);
+                        }
                         Err(e) => failure = Some(e),
                     }
                 }
@@ -187,7 +197,7 @@ impl Mapper {
                     profile: profile.clone(),
                     ext: Vec::new(),
                 };
-                let mapped = plugin.map(&context, records.clone());
+                let mapped = plugin.map(&context, &records);
                 // What a plugin writes may hold patient data: only its level and length are told.
                 for line in &mapped.logs {
                     tracing::debug!(plugin = plugin.manifest().id, level = ?line.level, bytes = line.text.len(), "plugin line");

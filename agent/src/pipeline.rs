@@ -162,8 +162,8 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found) -> Resu
         None => {
             received.keep()?;
             let plugin = agent.plugins[&source.plugin].clone();
-            let batch = agent.map(export, plugin.clone()).await?; // records, refusals and what was set aside, all counted
-            let destinations = agent.destinations(&batch, export)?;
+            // Records, refusals and what was set aside, all counted; and where each record goes.
+            let (batch, destinations) = agent.map(export, plugin.clone(), now).await?;
             let plugin = Some(map::plugin_ref(&plugin));
             agent
                 .queue
@@ -198,35 +198,29 @@ impl Agent {
         Ok(claimed.map_err(|_| StepError::Panic)??)
     }
 
-    async fn map(self: &Arc<Self>, export: ExportId, plugin: Plugin) -> Result<Index, StepError> {
+    /// Maps a received export, and says where each of its records goes and in which state its delivery begins.
+    async fn map(
+        self: &Arc<Self>,
+        export: ExportId,
+        plugin: Plugin,
+        now: Timestamp,
+    ) -> Result<(Index, Vec<Destination>), StepError> {
         let agent = Arc::clone(self);
-        let mapped = spawn_blocking(move || agent.mapper.run(&agent.spool, export, &plugin)).await;
-        Ok(mapped.map_err(|_| StepError::Panic)??)
-    }
-
-    /// Where each record of a batch goes, and in which state its delivery begins.
-    fn destinations(&self, index: &Index, export: ExportId) -> Result<Vec<Destination>, StepError> {
-        let now = clock::now();
-        let mut destinations: Vec<Destination> = self
-            .config
-            .endpoints
-            .iter()
-            .map(|endpoint| Destination {
+        let mapped = spawn_blocking(move || {
+            let endpoints = &agent.config.endpoints;
+            let mut first = vec![Vec::new(); endpoints.len()];
+            let index = agent.mapper.run(&agent.spool, export, &plugin, |head| {
+                for (endpoint, first) in endpoints.iter().zip(&mut first) {
+                    first.push(first_state(endpoint, head, now));
+                }
+            })?;
+            let destination = |(endpoint, first): (&config::Endpoint, _)| Destination {
                 endpoint: EndpointId::new(&endpoint.name),
-                first: Vec::new(),
-            })
-            .collect();
-        if index.mapped.is_empty() {
-            return Ok(destinations);
-        }
-        let mut batch = self.spool.batch(export)?;
-        for row in &index.mapped {
-            let head = batch.record(row.record, row.offset, row.length)?.head;
-            for (endpoint, destination) in self.config.endpoints.iter().zip(&mut destinations) {
-                destination.first.push(first_state(endpoint, &head, now));
-            }
-        }
-        Ok(destinations)
+                first,
+            };
+            Ok::<_, map::Error>((index, endpoints.iter().zip(first).map(destination).collect()))
+        });
+        Ok(mapped.await.map_err(|_| StepError::Panic)??)
     }
 
     fn path_digest(&self, path: &Path) -> [u8; 16] {

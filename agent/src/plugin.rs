@@ -169,11 +169,11 @@ impl Plugin {
     /// the next: each record has its own fuel, and it is blamed for a failure only as the first record of a fresh
     /// instance. Until then a failed batch is cut before the record it failed at and both parts are tried again. A
     /// record thus refused gets [`Outcome::Rejected`] with a `PLUGIN-…` code; the others get what they would have got.
-    pub fn map(&self, context: &Context, records: Vec<SourceRecord>) -> Mapped {
+    pub fn map(&self, context: &Context, records: &[SourceRecord]) -> Mapped {
         let mut answers = Vec::with_capacity(records.len());
         let mut fuel_used = 0;
         let mut log = Log::default();
-        let mut to_do = vec![records.as_slice()];
+        let mut to_do = vec![records];
         while let Some(batch) = to_do.pop() {
             if batch.is_empty() {
                 continue;

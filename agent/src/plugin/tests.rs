@@ -60,7 +60,7 @@ fn told(answers: &[Answer]) -> Vec<&str> {
 
 #[track_caller]
 fn check(texts: &[&str], expected: &[&str]) -> Mapped {
-    let mapped = HOSTILE.map(&context(), records(texts));
+    let mapped = HOSTILE.map(&context(), &records(texts));
     assert_eq!(told(&mapped.answers), expected);
     mapped
 }
@@ -107,11 +107,11 @@ fn answers_do_not_depend_on_where_a_batch_begins_and_ends() {
         "twice",
         "late, before the others",
     ];
-    let whole = HOSTILE.map(&context(), records(&texts));
+    let whole = HOSTILE.map(&context(), &records(&texts));
     for size in [1, 2, 3, 7] {
         let parts: Vec<_> = records(&texts)
             .chunks(size)
-            .flat_map(|part| HOSTILE.map(&context(), part.to_vec()).answers)
+            .flat_map(|part| HOSTILE.map(&context(), part).answers)
             .collect();
         assert_eq!(told(&parts), told(&whole.answers), "in parts of {size}");
         assert!(parts == whole.answers, "in parts of {size}");
@@ -121,14 +121,14 @@ fn answers_do_not_depend_on_where_a_batch_begins_and_ends() {
 
 #[test]
 fn fuel_is_the_same_each_time() {
-    let used = |_| HOSTILE.map(&context(), records(&["a", "b", "translate"])).fuel_used;
+    let used = |_| HOSTILE.map(&context(), &records(&["a", "b", "translate"])).fuel_used;
     let used: Vec<_> = (0..3).map(used).collect();
     assert!(used[0] > 0 && used.iter().all(|u| *u == used[0]), "{used:?}");
 }
 
 #[test]
 fn what_the_host_does_for_a_plugin_is_paid_for_too() {
-    let fuel = |text| HOSTILE.map(&context(), records(&[text])).fuel_used;
+    let fuel = |text| HOSTILE.map(&context(), &records(&[text])).fuel_used;
     assert!(fuel("translate") > fuel("a") + 10_000, "two calls, one of each import");
     assert!(fuel("log much") > fuel("a") + 1_000_000, "a hundred thousand bytes");
 }
@@ -142,13 +142,13 @@ fn a_larger_record_has_more_fuel() {
     };
     let large = "x".repeat(200_000);
     let strict = HOSTILE.clone().with_limits(limits.clone());
-    let answers = strict.map(&context(), records(&["a", &large])).answers;
+    let answers = strict.map(&context(), &records(&["a", &large])).answers;
     assert!(told(&answers) == ["a", "PLUGIN-FUEL"]);
     let fair = HOSTILE.clone().with_limits(Limits {
         fuel_per_byte: 100,
         ..limits
     });
-    let answers = fair.map(&context(), records(&["a", &large])).answers;
+    let answers = fair.map(&context(), &records(&["a", &large])).answers;
     assert!(told(&answers) == ["a", &large]);
 }
 
@@ -158,7 +158,7 @@ fn an_answer_is_bounded_even_where_memory_is_not() {
         memory: 512 << 20,
         ..HOSTILE.limits().clone()
     };
-    let mapped = HOSTILE.clone().with_limits(limits).map(&context(), records(&["huge"]));
+    let mapped = HOSTILE.clone().with_limits(limits).map(&context(), &records(&["huge"]));
     assert!(told(&mapped.answers) == ["PLUGIN-MEMORY"]);
 }
 
@@ -170,7 +170,7 @@ fn the_clock_stops_what_fuel_would_not() {
         ..HOSTILE.limits().clone()
     };
     let plugin = HOSTILE.clone().with_limits(limits);
-    let answers = plugin.map(&context(), records(&["a", "loop"])).answers;
+    let answers = plugin.map(&context(), &records(&["a", "loop"])).answers;
     assert_eq!(told(&answers), ["a", "PLUGIN-DEADLINE"]);
 }
 
@@ -181,10 +181,10 @@ fn a_plugin_that_does_not_open_refuses_every_record() {
             config_json: config.to_owned(),
             ..context()
         };
-        let mapped = HOSTILE.map(&context, records(&["a", "b", "c"]));
+        let mapped = HOSTILE.map(&context, &records(&["a", "b", "c"]));
         assert_eq!(told(&mapped.answers), [code; 3]);
     }
-    assert!(HOSTILE.map(&context(), Vec::new()).answers.is_empty());
+    assert!(HOSTILE.map(&context(), &[]).answers.is_empty());
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn with_manifest(mut component: Vec<u8>) -> Vec<u8> {
 #[track_caller]
 fn check_static(parts: &str, code: &str) {
     let plugin = Host::new().unwrap().load(plugin_of(parts)).unwrap();
-    let mapped = plugin.map(&context(), records(&["a", "b"]));
+    let mapped = plugin.map(&context(), &records(&["a", "b"]));
     assert_eq!(told(&mapped.answers), [code; 2], "{:?}", mapped.answers);
 }
 
