@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -186,26 +187,48 @@ pub fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bu
         }
     }
     let mut shares = BTreeSet::new();
-    let mut entries = Vec::with_capacity(resources.len());
+    // Written as it is made, keys in their order: a tree of the whole Bundle would cost more than all the rest.
+    let mut bundle = String::with_capacity(resources.iter().map(|resource| resource.json.len() + 400).sum());
+    bundle.push_str("{\"entry\":");
     for (at, resource) in resources.into_iter().enumerate() {
+        bundle.push(if at == 0 { '[' } else { ',' });
         match entry(&resource, at + 1, &full_urls, &mut shares) {
-            Ok(entry) => entries.push(entry),
+            Ok(entry) => entry.write(&mut bundle),
             Err(found) => faults.extend(found),
         }
     }
     if !faults.is_empty() {
         return Err(faults);
     }
-    let bundle = json!({
-        "resourceType": "Bundle",
-        "identifier": {"system": UUID_SYSTEM, "value": format!("urn:uuid:{}", name_uuid(&[facility, visit, "Bundle"]))},
-        "type": "transaction",
-        "entry": entries,
-    });
-    Ok(Bundle {
-        json: bundle.to_string(),
-        shares,
-    })
+    let uuid = name_uuid(&[facility, visit, "Bundle"]);
+    let identifier = json!({"system": UUID_SYSTEM, "value": format!("urn:uuid:{uuid}")});
+    bundle.push_str("],\"identifier\":");
+    write_json(&mut bundle, &identifier);
+    bundle.push_str(",\"resourceType\":\"Bundle\",\"type\":\"transaction\"}");
+    Ok(Bundle { json: bundle, shares })
+}
+
+/// One entry of the Bundle.
+struct Entry {
+    full_url: String,
+    request: Value,
+    resource: Map<String, Value>,
+}
+
+impl Entry {
+    fn write(&self, bundle: &mut String) {
+        bundle.push_str("{\"fullUrl\":");
+        write_json(bundle, &self.full_url);
+        bundle.push_str(",\"request\":");
+        write_json(bundle, &self.request);
+        bundle.push_str(",\"resource\":");
+        write_json(bundle, &self.resource);
+        bundle.push('}');
+    }
+}
+
+fn write_json(out: &mut String, value: &impl Serialize) {
+    out.push_str(&serde_json::to_string(value).expect("JSON just read, or text: all its keys are strings"));
 }
 
 /// `urn:key:<Type>|<key>`, as references name resources before they have ids.
@@ -234,7 +257,7 @@ fn entry(
     place: usize,
     full_urls: &BTreeMap<String, String>,
     shares: &mut BTreeSet<Share>,
-) -> Result<Value, Vec<Fault>> {
+) -> Result<Entry, Vec<Fault>> {
     let kind = &resource.kind;
     let fault = |make: fn(String, usize) -> Fault| vec![make(kind.clone(), place)];
     if !TAKEN.contains(&kind.as_str()) {
@@ -293,7 +316,11 @@ fn entry(
             json!({"method": "PUT", "url": url})
         }
     };
-    Ok(json!({"fullUrl": full_url, "resource": content, "request": request}))
+    Ok(Entry {
+        full_url,
+        request,
+        resource: content,
+    })
 }
 
 /// Turns `urn:key:` references into the fullUrls of this Bundle.
