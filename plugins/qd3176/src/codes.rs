@@ -2,10 +2,15 @@
 //!
 //! A code that a table does not list is unknown: callers say so and never guess.
 
-const GROUPS: &str = include_str!("../../../configs/codes/ma-nhom.csv");
-const VISIT_TYPES: &str = include_str!("../../../configs/codes/ma-loai-kcb.csv");
-const RESULTS: &str = include_str!("../../../configs/codes/ket-qua-dtri.csv");
-const NATIONALITIES: &str = include_str!("../../../configs/codes/ma-quoctich.csv");
+use std::sync::LazyLock;
+
+/// The lines of a table, cut into columns once: a visit asks for every row it has.
+type Table = LazyLock<Vec<[&'static str; 5]>>;
+
+static GROUPS: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/ma-nhom.csv")));
+static VISIT_TYPES: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/ma-loai-kcb.csv")));
+static RESULTS: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/ket-qua-dtri.csv")));
+static NATIONALITIES: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/ma-quoctich.csv")));
 
 /// What kind of row a cost group makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +28,7 @@ pub(crate) enum Kind {
 /// The kind and the Vietnamese name of a cost group on a day.
 pub(crate) fn group(code: &str, day: &str) -> Option<(Kind, &'static str)> {
     let code = code.trim_start_matches('0');
-    let [_, kind, name, ..] = find(GROUPS, code, day)?;
+    let [_, kind, name, ..] = find(&GROUPS, code, day)?;
     let kind = match kind {
         "lab" => Kind::Lab,
         "imaging" => Kind::Imaging,
@@ -37,7 +42,7 @@ pub(crate) fn group(code: &str, day: &str) -> Option<(Kind, &'static str)> {
 
 /// The encounter class of a visit type: code and display of v3-ActCode.
 pub(crate) fn class(visit_type: &str, day: &str) -> Option<(&'static str, &'static str)> {
-    match find(VISIT_TYPES, visit_type, day)?[1] {
+    match find(&VISIT_TYPES, visit_type, day)?[1] {
         "AMB" => Some(("AMB", "ambulatory")),
         "IMP" => Some(("IMP", "inpatient encounter")),
         _ => None,
@@ -46,23 +51,26 @@ pub(crate) fn class(visit_type: &str, day: &str) -> Option<(&'static str, &'stat
 
 /// What a treatment result says: the clinical status of the main diagnosis if it says one, and whether the patient died.
 pub(crate) fn result(code: &str, day: &str) -> Option<(Option<&'static str>, bool)> {
-    let [_, status, deceased, ..] = find(RESULTS, code, day)?;
+    let [_, status, deceased, ..] = find(&RESULTS, code, day)?;
     Some((Some(status).filter(|status| !status.is_empty()), deceased == "yes"))
 }
 
 /// ISO 3166-1 alpha-2 of a national country code.
 pub(crate) fn country(code: &str, day: &str) -> Option<&'static str> {
-    find(NATIONALITIES, code, day).map(|[_, iso, ..]| iso)
+    find(&NATIONALITIES, code, day).map(|[_, iso, ..]| iso)
 }
 
 /// The newest line of a table for a code that was in force on a day (ISO date; empty: any day).
-fn find(table: &'static str, code: &str, day: &str) -> Option<[&'static str; 5]> {
-    table
-        .lines()
-        .filter(|line| line.strip_prefix(code).is_some_and(|rest| rest.starts_with(',')))
-        .filter_map(columns)
+fn find(table: &Table, code: &str, day: &str) -> Option<[&'static str; 5]> {
+    let lines = table.iter().filter(|columns| columns[0] == code);
+    lines
         .filter(|columns| day.is_empty() || from(columns) <= day)
         .max_by_key(|columns| from(columns))
+        .copied()
+}
+
+fn lines(text: &'static str) -> Vec<[&'static str; 5]> {
+    text.lines().filter_map(columns).collect()
 }
 
 /// Every table ends with `from` and `sure`; the results table has one column more in front of them.
@@ -128,7 +136,12 @@ mod tests {
 
     #[test]
     fn every_line_of_every_table_has_its_columns() {
-        for table in [GROUPS, VISIT_TYPES, RESULTS, NATIONALITIES] {
+        for table in [
+            include_str!("../../../configs/codes/ma-nhom.csv"),
+            include_str!("../../../configs/codes/ma-loai-kcb.csv"),
+            include_str!("../../../configs/codes/ket-qua-dtri.csv"),
+            include_str!("../../../configs/codes/ma-quoctich.csv"),
+        ] {
             let mut lines = table.lines().filter(|line| !line.starts_with('#'));
             let columns = lines.next().unwrap().split(',').count();
             for line in lines {

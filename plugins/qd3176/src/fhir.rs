@@ -59,10 +59,13 @@ pub(crate) fn wording(o: &mut Object<'_>, name: &'static str, text: &str) {
 
 /// FHIR's `code`: no white space at the ends, single blanks inside.
 pub(crate) fn is_code(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .split(' ')
-            .all(|part| !part.is_empty() && !part.contains(char::is_whitespace))
+    // Nearly all codes are plain ASCII without a blank, which is quickly seen.
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    plain
+        || !text.is_empty()
+            && text
+                .split(' ')
+                .all(|part| !part.is_empty() && !part.contains(char::is_whitespace))
 }
 
 pub(crate) fn identifier(a: &mut Array<'_>, kind: &IdentifierKind, value: Option<&str>) {

@@ -124,7 +124,12 @@ impl Object<'_> {
 
     fn name(&mut self, name: &'static str) {
         // Names are FHIR's own and written in the code, so they hold nothing to escape.
-        self.out.push_str(if self.empty { "\"" } else { ",\"" });
+        // Each a push of known length: the sandbox leaves itself to copy any other.
+        if self.empty {
+            self.out.push('"');
+        } else {
+            self.out.push_str(",\"");
+        }
         self.empty = false;
         self.out.push_str(name);
         self.out.push_str("\":");
