@@ -185,8 +185,7 @@ impl Batch {
         }
         let mut frame = vec![0; length as usize];
         self.read_at(offset, &mut frame)?;
-        let body =
-            zstd::bulk::decompress(&frame[36..], MAX_BODY).map_err(io_error("unpack a record of", &self.path))?;
+        let body = unpack(&frame[36..]).map_err(io_error("unpack a record of", &self.path))?;
         if Sha256::digest(&body)[..] != frame[4..36] || RecordId::of(&body) != record {
             return Err(damaged(
                 &self.path,
@@ -202,6 +201,13 @@ impl Batch {
             .and_then(|_| self.file.read_exact(buffer))
             .map_err(io_error("read", &self.path))
     }
+}
+
+/// A frame says how large its content is. Without that, room for the largest would have to be made each time.
+fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let told = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+    let size = told.and_then(|size| usize::try_from(size).ok()).unwrap_or(MAX_BODY);
+    zstd::bulk::decompress(packed, size.min(MAX_BODY))
 }
 
 #[cfg(test)]
