@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use memchr::memrchr;
 use quick_xml::{
     Reader,
     events::{BytesRef, Event},
@@ -159,7 +160,7 @@ impl Store {
                             .get(from + 2..to.saturating_sub(1))
                             .unwrap_or_default()
                             .trim_ascii_end();
-                        let name = name.rsplit_once(':').map_or(name, |(_, local)| local);
+                        let name = memrchr(b':', name.as_bytes()).map_or(name, |colon| &name[colon + 1..]);
                         self.end_field(parent, name, value.trim(), limits).map_err(fail)?;
                     } else if !value.trim().is_empty() {
                         return Err(fail(Bad::Stray));
