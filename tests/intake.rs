@@ -94,8 +94,8 @@ fn an_empty_file_is_set_aside_and_stays_where_it_is() {
     let aside = world.listed("set-aside");
     assert_eq!(aside.len(), 1);
     assert_eq!(aside[0]["file"], "empty.xml");
-    // The same nothing is not counted again at each run.
-    world.once().with(65);
+    // The same nothing is neither counted nor told again at each run.
+    world.once().with(0);
     assert_eq!(world.listed("set-aside").len(), 1);
 }
 
@@ -169,7 +169,7 @@ fn with_a_done_marker_a_file_waits_for_it_however_old_it_is() {
         ..Wish::default()
     });
     let path = world.drop_in("a.xml", &one_visit(110).bytes);
-    world.once().with(0);
+    world.once().with(75);
     assert_eq!(world.gateway.accepted_count(), 0);
     fs::write(world.exports().join("a.xml.done"), "").unwrap();
     world.once().with(0);
@@ -280,4 +280,42 @@ fn what_is_not_an_export_by_its_name_is_left_alone() {
     assert_eq!(world.gateway.accepted_count(), 0);
     let status = world.run(&["status", "--json"]).with(3).json();
     assert_eq!(status["sources"][0]["seen"], 0);
+}
+
+#[test]
+fn a_file_without_an_end_is_used_told_and_never_retired() {
+    let world = after(r#"after = "delete""#);
+    let file = odd(131, Oddity::ManyRecords);
+    let end = file.bytes.windows(7).position(|bytes| bytes == b"</HOSO>").unwrap() + 7;
+    world.drop_in("a.xml", &file.bytes[..end]);
+    world.once().with(65);
+    assert_eq!(world.encounters().len(), 1);
+    assert!(world.exports().join("a.xml").exists(), "the rest of it may still come");
+    // The rest comes: what arrived is not sent again.
+    world.drop_in("a.xml", &file.bytes);
+    world.once().with(0);
+    world.all_arrived_once(&whole_keys(&[file]));
+    assert!(!world.exports().join("a.xml").exists());
+}
+
+#[test]
+fn of_two_versions_found_together_the_later_file_is_the_newer_whatever_their_names() {
+    let world = World::new();
+    let older = odd(132, Oddity::Inline);
+    let newer = changed(&older, "<PP_DIEU_TRI>", "<PP_DIEU_TRI>Đã sửa: ");
+    world.drop_in("a.xml", &newer);
+    world.drop_in("z.xml", &older.bytes);
+    let written = SystemTime::now() - Duration::from_secs(7200);
+    let early = File::options()
+        .append(true)
+        .open(world.exports().join("z.xml"))
+        .unwrap();
+    early.set_modified(written).unwrap();
+    world.once().with(0);
+    assert_eq!(world.listed("superseded").len(), 2);
+    let service = world
+        .run(&["queue", "ls", "--state", "superseded", "--json"])
+        .with(0)
+        .json();
+    assert_eq!(service[0]["file"], "z.xml");
 }

@@ -61,7 +61,7 @@ fn no_name_no_id_and_no_password_gets_into_the_log_the_index_or_a_file_name() {
             && of(0, "delivered") == 1
             && of(1, "parked") == 1
             && of(1, "delivered") == 1
-            && status["sources"][0]["set_aside"] == 1
+            && status["sources"][0]["set_aside"] == 2
     });
     let log = service.terminate().with(0).err;
 

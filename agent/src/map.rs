@@ -98,6 +98,9 @@ impl Mapper {
                 return Ok(index);
             }
         };
+        if !survey.complete {
+            index.file = Some(unfinished());
+        }
         let (head, bytes) = spool.export(export)?;
         let received_at = head.received_at.to_rfc3339();
         self.each(export, bytes, &survey, plugin, &received_at, |made| {
@@ -291,6 +294,7 @@ impl Mapper {
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
             plugin: plugin_ref(plugin),
+            signed: survey.signed,
             claim: form,
             issues: issues
                 .into_iter()
@@ -331,6 +335,7 @@ impl Mapper {
                 .keyed
                 .digest("visit", &[key.facility.as_bytes(), key.visit.as_bytes()]),
             content: self.keyed.digest("content", &[record.head.content.as_bytes()]),
+            signed: record.head.signed,
             shares: shares.iter().map(share).collect(),
         }
     }
@@ -403,6 +408,22 @@ fn set_aside(seq: u32, locator: &str, fault: frame::RecordFault) -> SetAside {
         code: fault.code.to_owned(),
         vi: fault.vi,
         en: fault.en,
+    }
+}
+
+/// A file without an end may still be written, or was cut between two records: what is there is used, and somebody is told.
+/// It also keeps the source file where it is.
+fn unfinished() -> SetAside {
+    SetAside {
+        seq: 0,
+        locator: String::new(),
+        code: "FRAME-UNFINISHED".to_owned(),
+        vi: "Tệp không có thẻ kết thúc GIAMDINHHS: có thể thiếu hồ sơ. Hồ sơ đọc được vẫn được gửi; tệp gốc được giữ nguyên. \
+             Hãy xuất lại cho đủ."
+            .to_owned(),
+        en: "The file has no end tag GIAMDINHHS: records may be missing. Those that are there are sent; the source file stays. \
+             Export it again, whole."
+            .to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch as signal};
+use tokio::sync::{oneshot, watch as signal};
 use tokio::task::{JoinSet, spawn_blocking};
 use vhr_core::config::{self, Config, Kind, Source};
 use vhr_core::delivery::{ReasonKind, State};
@@ -28,7 +28,7 @@ use crate::spool::{self, Index, Spool};
 use crate::watch::{Found, Sight, Watcher};
 use crate::{clock, control, frame, intake, memory, report, state};
 
-/// Files taken in side by side: enough to hide the waiting for the disk.
+/// Files of one source taken in side by side: enough to hide the waiting for the disk.
 const SIDE_BY_SIDE: usize = 2;
 /// How often the status is written down for when the service is not running.
 const SNAPSHOT: Duration = Duration::from_secs(30);
@@ -138,7 +138,6 @@ pub struct Agent {
     pub sights: Mutex<BTreeMap<String, Arc<Mutex<Sight>>>>,
     mapper: Mapper,
     keyed: Keyed,
-    places: Semaphore,
     _lock: state::Lock,
 }
 
@@ -146,8 +145,7 @@ pub struct Agent {
 ///
 /// # Errors
 /// When something of ours failed, or the file cannot be read now; it is tried again at a later look.
-pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found) -> Result<TakenIn, StepError> {
-    let _place = agent.places.acquire().await;
+pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut turn: Turn) -> Result<TakenIn, StepError> {
     let now = clock::now();
     let Some(received) = agent.claim(source, found, now).await? else {
         return Ok(TakenIn::NotYet);
@@ -165,6 +163,7 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found) -> Resu
             // Records, refusals and what was set aside, all counted; and where each record goes.
             let (batch, destinations) = agent.map(export, plugin.clone(), now).await?;
             let plugin = Some(map::plugin_ref(&plugin));
+            turn.comes().await;
             agent
                 .queue
                 .accept(export, &source.name, plugin, &batch, &destinations, now)
@@ -221,6 +220,18 @@ impl Agent {
             Ok::<_, map::Error>((index, endpoints.iter().zip(first).map(destination).collect()))
         });
         Ok(mapped.await.map_err(|_| StepError::Panic)??)
+    }
+
+    /// Records and files that were set aside or refused, ever.
+    fn set_aside_so_far(&self) -> u64 {
+        let counts = self
+            .config
+            .sources
+            .iter()
+            .map(|source| self.queue.source_tally(&source.name).counts);
+        counts
+            .map(|counts| counts.set_aside + counts.refused + counts.files_set_aside)
+            .sum()
     }
 
     fn path_digest(&self, path: &Path) -> [u8; 16] {
@@ -296,7 +307,6 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
             limits: frame::Limits::default(),
         },
         keyed,
-        places: Semaphore::new(SIDE_BY_SIDE),
         config,
     }))
 }
@@ -446,26 +456,12 @@ pub struct Left {
 pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool>) -> Result<Left, Error> {
     prepare(agent).await?;
     let mut left = Left::default();
+    let before = agent.set_aside_so_far();
     for source in agent.config.sources.clone() {
         let mut watcher = agent.watcher(&source);
-        let files = watcher.pass(|path, look| agent.done(path, look)).await;
-        if agent.trouble(&source.name).is_some() {
-            left.waiting += 1;
-        }
-        let mut steps = JoinSet::new();
-        for found in files {
-            if *stop.borrow() {
-                break;
-            }
-            while steps.len() >= SIDE_BY_SIDE {
-                left.waiting += u64::from(!matches!(steps.join_next().await, Some(Ok(true))));
-            }
-            let (agent, source) = (Arc::clone(agent), source.clone());
-            steps.spawn(async move { step(&agent, &source, &found).await });
-        }
-        while let Some(ended) = steps.join_next().await {
-            left.waiting += u64::from(!matches!(ended, Ok(true)));
-        }
+        let pass = watcher.pass(|path, look| agent.done(path, look)).await;
+        left.waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
+        left.waiting += take_in_all(agent, &source, pass.found, &stop).await;
     }
     let mut tasks = JoinSet::new();
     for courier in &agent.couriers {
@@ -481,10 +477,7 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
         left.waiting += tally.waiting + tally.sending;
         left.for_a_person += tally.parked;
     }
-    for source in &agent.config.sources {
-        let counts = agent.queue.source_tally(&source.name).counts;
-        left.for_a_person += counts.set_aside + counts.refused + counts.files_set_aside;
-    }
+    left.for_a_person += agent.set_aside_so_far() - before;
     agent.queue.flush()?;
     control::write_snapshot(agent, false);
     Ok(left)
@@ -523,18 +516,7 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
             _ = stop.changed() => return Ok(()),
         };
         watcher = back;
-        let mut steps = JoinSet::new();
-        for found in round.found.clone() {
-            if *stop.borrow() {
-                break;
-            }
-            while steps.len() >= SIDE_BY_SIDE {
-                steps.join_next().await;
-            }
-            let (agent, source) = (Arc::clone(&agent), source.clone());
-            steps.spawn(async move { step(&agent, &source, &found).await });
-        }
-        while steps.join_next().await.is_some() {}
+        take_in_all(&agent, &source, round.found.clone(), &stop).await;
         if !round.found.is_empty() {
             memory::give_back();
         }
@@ -545,9 +527,54 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
     }
 }
 
+/// Takes in files, a few side by side, and has them accepted in their order: of two versions of a visit the later is the
+/// newer. Says how many are not dealt with.
+async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, stop: &signal::Receiver<bool>) -> u64 {
+    let mut steps = JoinSet::new();
+    let mut undone = 0;
+    let mut before = None;
+    for found in files {
+        if *stop.borrow() {
+            break;
+        }
+        while steps.len() >= SIDE_BY_SIDE {
+            undone += u64::from(!matches!(steps.join_next().await, Some(Ok(true))));
+        }
+        let (done, next) = oneshot::channel();
+        let turn = Turn {
+            before: before.replace(next),
+            _done: done,
+        };
+        let (agent, source) = (Arc::clone(agent), source.clone());
+        steps.spawn(async move { step(&agent, &source, &found, turn).await });
+    }
+    while let Some(ended) = steps.join_next().await {
+        undone += u64::from(!matches!(ended, Ok(true)));
+    }
+    undone
+}
+
+/// A place in the order in which files are accepted.
+#[derive(Debug)]
+pub struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    /// Dropped when the file is dealt with, however it ended: then it is the next one's turn.
+    _done: oneshot::Sender<()>,
+}
+
+impl Turn {
+    /// Waits until all before it are dealt with.
+    async fn comes(&mut self) {
+        if let Some(before) = self.before.take() {
+            // Nothing is ever sent: that the other end is gone is the message.
+            let _ = before.await;
+        }
+    }
+}
+
 /// Takes in one file; one bad file never stops the others. Says whether it is dealt with.
-async fn step(agent: &Arc<Agent>, source: &Source, found: &Found) -> bool {
-    match take_in(agent, source, found).await {
+async fn step(agent: &Arc<Agent>, source: &Source, found: &Found, turn: Turn) -> bool {
+    match take_in(agent, source, found, turn).await {
         Ok(TakenIn::NotYet) => false,
         Ok(TakenIn::Known | TakenIn::Accepted) => true,
         Err(e) => {

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Notify;
-use vhr_core::delivery::{InDoubt, Reason, State};
+use vhr_core::delivery::{InDoubt, Reason, ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
@@ -48,6 +48,9 @@ pub enum Error {
     /// The step is not possible from where it stands.
     #[error("delivery {0} did not take the step")]
     Step(DeliveryId, #[source] vhr_core::delivery::IllegalStep),
+    /// A newer version of the visit goes to that endpoint, or has gone.
+    #[error("delivery {0} is of an older version of its visit; a newer one goes there, or has gone")]
+    Newer(DeliveryId),
     /// It is being sent at this moment.
     #[error("delivery {0} is being sent at this moment; try again when it is done")]
     Busy(DeliveryId),
@@ -132,17 +135,6 @@ impl Queue {
         Ok(self.index.export(export)?.map(|row| row.counts))
     }
 
-    /// Whether the visit is known with exactly this content as its newest version.
-    ///
-    /// # Errors
-    /// When the index fails.
-    pub fn knows_content(&self, row: &RecordRow) -> Result<bool, Error> {
-        Ok(self
-            .index
-            .visit(&row.visit)?
-            .is_some_and(|known| known.content == row.content))
-    }
-
     /// Accepts an export whose copy and batch are on disk: writes down every delivery that is made of it. Older versions of
     /// the same visits that have not left are superseded. When this returns, the export is accepted.
     ///
@@ -162,34 +154,23 @@ impl Queue {
         if let Some(counts) = self.counts(export)? {
             return Ok(counts);
         }
-        let mut newest: BTreeMap<[u8; 16], [u8; 16]> = BTreeMap::new();
-        let mut fresh = Vec::with_capacity(batch.mapped.len());
-        for row in &batch.mapped {
-            let known = match newest.get(&row.visit) {
-                Some(content) => *content == row.content,
-                None => self.knows_content(row)?,
-            };
-            newest.insert(row.visit, row.content);
-            fresh.push(!known);
-        }
         let (mut deliveries, mut superseded) = (Vec::new(), Vec::new());
+        let mut known = vec![!destinations.is_empty(); batch.mapped.len()];
         for destination in destinations {
             let mut firsts: Vec<First> = Vec::new();
-            for ((row, first), fresh) in batch.mapped.iter().zip(&destination.first).zip(&fresh) {
-                let (Some(state), true) = (first, fresh) else { continue };
-                for older in self.index.open_for(&destination.endpoint, &row.visit) {
-                    let id = DeliveryId {
-                        record: older?,
-                        endpoint: destination.endpoint.clone(),
-                    };
-                    let waiting = self
-                        .index
-                        .delivery(&id)?
-                        .is_some_and(|row| matches!(row.state, State::Waiting { .. }));
-                    if waiting && !self.lock_busy().contains(&id) {
-                        superseded.push((id, row.record));
-                    }
+            let mut within = BTreeMap::new();
+            for ((row, first), known) in batch.mapped.iter().zip(&destination.first).zip(&mut known) {
+                if self.is_known(&destination.endpoint, row, within.get(&row.visit).copied())? {
+                    continue;
                 }
+                *known = false;
+                within.insert(row.visit, row);
+                // What is there of older versions has no more to say, even where the new one does not go.
+                superseded.extend(
+                    self.overtaken(&destination.endpoint, &row.visit)?
+                        .map(|id| (id, row.record)),
+                );
+                let Some(state) = first else { continue };
                 match firsts.iter_mut().find(|first| first.state == *state) {
                     Some(first) => first.seqs.push(row.seq),
                     None => firsts.push(First {
@@ -201,13 +182,15 @@ impl Queue {
             }
             deliveries.append(&mut firsts);
         }
+        superseded.sort();
+        superseded.dedup_by(|a, b| a.0 == b.0);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let counts = Counts {
             found: batch.found,
             mapped: count(batch.mapped.len()),
             refused: count(batch.refused.len()),
             set_aside: count(batch.set_aside.len()),
-            known: count(fresh.iter().filter(|fresh| !**fresh).count()),
+            known: count(known.iter().filter(|known| **known).count()),
             files_set_aside: u32::from(batch.file.is_some()),
         };
         let accepted = Accepted {
@@ -228,6 +211,75 @@ impl Queue {
         self.end(ticket, positions[0])?;
         self.wake.notify_waiters();
         Ok(counts)
+    }
+
+    /// Whether an endpoint has this version of a visit, or will have it without anybody's doing, or may have it: the same
+    /// content, and not unsigned where this one is signed. What was refused there is not known: it comes again because
+    /// somebody put it right.
+    fn is_known(&self, endpoint: &EndpointId, row: &RecordRow, within: Option<&RecordRow>) -> Result<bool, Error> {
+        let same = |content: [u8; 16], signed: bool| content == row.content && (signed || !row.signed);
+        if let Some(before) = within {
+            return Ok(same(before.content, before.signed));
+        }
+        let Some(latest) = self
+            .index
+            .latest(endpoint, &row.visit)?
+            .filter(|l| same(l.content, l.signed))
+        else {
+            return Ok(false);
+        };
+        let id = DeliveryId {
+            record: latest.record,
+            endpoint: endpoint.clone(),
+        };
+        Ok(self.index.delivery(&id)?.is_some_and(|row| match row.state {
+            State::Waiting { .. } | State::Sending { .. } | State::Delivered(_) => true,
+            State::Parked(reason) => reason.kind == ReasonKind::InDoubt,
+            State::Superseded { .. } => false,
+        }))
+    }
+
+    /// Deliveries of older versions that a newer one takes the place of: all but what is on its way.
+    fn overtaken(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<impl Iterator<Item = DeliveryId>, Error> {
+        let mut overtaken = Vec::new();
+        for record in self.index.open_for(endpoint, visit) {
+            let id = DeliveryId {
+                record: record?,
+                endpoint: endpoint.clone(),
+            };
+            let sending = self
+                .index
+                .delivery(&id)?
+                .is_none_or(|row| matches!(row.state, State::Sending { .. }));
+            if !sending && !self.lock_busy().contains(&id) {
+                overtaken.push(id);
+            }
+        }
+        Ok(overtaken.into_iter())
+    }
+
+    /// Of a visit's versions that are waiting or on their way to an endpoint, the oldest.
+    fn oldest_moving(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<RecordId>, Error> {
+        for record in self.index.open_for(endpoint, visit) {
+            let record = record?;
+            let row = self.index.delivery(&DeliveryId {
+                record,
+                endpoint: endpoint.clone(),
+            })?;
+            if row.is_some_and(|row| matches!(row.state, State::Waiting { .. } | State::Sending { .. })) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest version of the delivery's visit at its endpoint, where that is another record.
+    fn newer(&self, id: &DeliveryId) -> Result<Option<RecordId>, Error> {
+        let Some(row) = self.index.delivery(id)? else {
+            return Ok(None);
+        };
+        let latest = self.index.latest(&id.endpoint, &row.visit)?;
+        Ok(latest.map(|latest| latest.record).filter(|newest| *newest != id.record))
     }
 
     /// Chooses up to `want` deliveries that may be sent now; nobody else touches them until they are settled. With
@@ -263,7 +315,7 @@ impl Queue {
             };
             let tried_since = at_once.is_some_and(|began| last.as_ref().is_some_and(|last| last.at >= began));
             // A newer version never overtakes an older one that is still on its way.
-            let oldest = self.index.open_for(endpoint, &row.visit).next().transpose()?;
+            let oldest = self.oldest_moving(endpoint, &row.visit)?;
             if (not_before > now && tried_since)
                 || oldest != Some(record)
                 || self.lock_busy().contains(&id)
@@ -291,6 +343,11 @@ impl Queue {
     /// # Errors
     /// When it could not be written down.
     pub async fn settle(&self, id: &DeliveryId, state: State, now: Timestamp) -> Result<(), Error> {
+        // A newer version came while this one was on its way: what has not arrived need not be tried again.
+        let state = match self.newer(id) {
+            Ok(Some(by)) if !state.is_final() => State::Superseded { by },
+            _ => state,
+        };
         let written = self.write_step(id, &state, Sync::Now, now).await;
         self.lock_busy().remove(id);
         written
@@ -312,6 +369,9 @@ impl Queue {
         }
         let row = self.index.delivery(id)?.ok_or_else(|| Error::Unknown(id.clone()))?;
         let state = next(&row.state).map_err(|e| Error::Step(id.clone(), e))?;
+        if matches!(state, State::Waiting { .. }) && self.newer(id)?.is_some() {
+            return Err(Error::Newer(id.clone()));
+        }
         self.write_step(id, &state, Sync::Now, now).await?;
         self.wake.notify_waiters();
         Ok(state)

@@ -39,6 +39,15 @@ pub struct Sight {
     pub trouble: Option<String>,
 }
 
+/// What a single pass came to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// What is complete, older first.
+    pub found: Vec<Found>,
+    /// Something is there that is not complete yet.
+    pub growing: bool,
+}
+
 /// Watches one source.
 #[derive(Debug)]
 pub struct Watcher {
@@ -123,12 +132,16 @@ impl Watcher {
             }
         }
         self.settling.forget_unseen();
+        // Older first: what was exported later is the newer version.
+        round
+            .found
+            .sort_by(|a, b| (a.look.modified, &a.path).cmp(&(b.look.modified, &b.path)));
         round
     }
 
     /// For a single pass: what has settled by the files' own clocks, and then, with a little patience, what settles while
     /// one watches. Ends when nothing grows any more.
-    pub async fn pass(&mut self, mut done: impl FnMut(&Path, Look) -> bool) -> Vec<Found> {
+    pub async fn pass(&mut self, mut done: impl FnMut(&Path, Look) -> bool) -> Pass {
         let first = list(&self.source).map(|listed| listed.exports).unwrap_or_default();
         let mut found: BTreeMap<PathBuf, Look> = BTreeMap::new();
         if self.source.done_marker.is_none() {
@@ -141,17 +154,19 @@ impl Watcher {
             }
         }
         let end = Instant::now() + PASS.min(self.source.settle * 20);
-        loop {
+        let growing = loop {
             let round = self.round(|path, look| found.get(path) == Some(&look) || done(path, look));
             found.extend(round.found.into_iter().map(|file| (file.path, file.look)));
             match round.again {
                 Some(again) if self.source.done_marker.is_none() && Instant::now() + again < end => {
                     tokio::time::sleep(again).await;
                 }
-                _ => break,
+                again => break again.is_some(),
             }
-        }
-        found.into_iter().map(|(path, look)| Found { path, look }).collect()
+        };
+        let mut found: Vec<Found> = found.into_iter().map(|(path, look)| Found { path, look }).collect();
+        found.sort_by(|a, b| (a.look.modified, &a.path).cmp(&(b.look.modified, &b.path)));
+        Pass { found, growing }
     }
 
     /// Waits until it is time to look again: a hint, the end of a settling, or the next rescan.

@@ -197,6 +197,9 @@ impl State {
                 }
             }
             Outcome::Unclear(failure) => match in_doubt {
+                InDoubt::Resend if others_pass && attempt >= policy.give_up_after => {
+                    Self::park(ReasonKind::KeepsFailing, failure.text, now)
+                }
                 InDoubt::Resend => Self::Waiting {
                     attempt,
                     not_before: policy.next(attempt, None, now),

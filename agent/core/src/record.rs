@@ -68,6 +68,8 @@ pub struct Head {
     pub content: String,
     /// The plugin that mapped it.
     pub plugin: PluginRef,
+    /// Whether the file it came in was signed.
+    pub signed: bool,
     /// The form in which its claim is sent.
     pub claim: ClaimForm,
     /// Remarks.
@@ -190,6 +192,7 @@ mod tests {
                     version: "0.1.0".into(),
                     sha256: "cd".into(),
                 },
+                signed: false,
                 claim: ClaimForm::Envelope { why: "split".into() },
                 issues: vec![],
             },

@@ -19,6 +19,11 @@ pub fn form(
     facility: &str,
     claim: plugin::Claim,
 ) -> Result<(ClaimForm, Option<Vec<u8>>), &'static str> {
+    let named = Survey {
+        facility: survey.facility.clone().or_else(|| Some(facility.to_owned())),
+        ..survey.clone()
+    };
+    let survey = &named;
     let envelope = |why: &str| {
         Ok((
             ClaimForm::Envelope { why: why.into() },

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vhr_core::delivery::State;
 use vhr_core::id::DeliveryId;
 
-use super::index::{DeliveryRow, ExportRow, RecordPlace, VisitRow};
+use super::index::{DeliveryRow, ExportRow, Latest, RecordPlace};
 use super::{Error, Queue, bare};
 use crate::journal::{self, Accepted, Entry, Position};
 use crate::spool::RecordRow;
@@ -70,9 +70,6 @@ impl Queue {
         rows: &[RecordRow],
     ) -> Result<(), Error> {
         let known = self.index.export(accepted.export)?.is_some();
-        for row in rows {
-            self.index.put_visit(&row.visit, &VisitRow { content: row.content })?;
-        }
         let by_seq: BTreeMap<u32, &RecordRow> = rows.iter().map(|row| (row.seq, row)).collect();
         for first in &accepted.deliveries {
             for row in first.seqs.iter().filter_map(|seq| by_seq.get(seq)) {
@@ -95,6 +92,12 @@ impl Queue {
                     position,
                 };
                 self.put(&id, old.as_ref(), &new)?;
+                let latest = Latest {
+                    record: row.record,
+                    content: row.content,
+                    signed: row.signed,
+                };
+                self.index.put_latest(&first.endpoint, &row.visit, &latest)?;
             }
         }
         for (id, by) in &accepted.superseded {

@@ -17,7 +17,7 @@ use crate::journal::{Counts, Position};
 use crate::spool::RecordRow;
 
 /// Changed when the layout of the trees changes: an index of another version is built anew.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// What the index knows of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,11 +56,15 @@ pub struct RecordPlace {
     pub row: RecordRow,
 }
 
-/// The newest version of a visit.
+/// The newest version of a visit that goes to an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct VisitRow {
+pub(super) struct Latest {
+    /// Which record.
+    pub record: RecordId,
     /// Keyed digest of its content.
     pub content: [u8; 16],
+    /// Whether it came signed.
+    pub signed: bool,
 }
 
 /// Why the index cannot be used.
@@ -97,7 +101,7 @@ pub(super) struct Index {
     deliveries: sled::Tree,
     due: sled::Tree,
     open: sled::Tree,
-    visits: sled::Tree,
+    latest: sled::Tree,
     seen: sled::Tree,
     meta: sled::Tree,
 }
@@ -150,7 +154,7 @@ impl Index {
             deliveries: db.open_tree("deliveries")?,
             due: db.open_tree("due")?,
             open: db.open_tree("open")?,
-            visits: db.open_tree("visits")?,
+            latest: db.open_tree("latest")?,
             seen: db.open_tree("seen")?,
             meta: db.open_tree("meta")?,
             db,
@@ -164,7 +168,7 @@ impl Index {
             &self.deliveries,
             &self.due,
             &self.open,
-            &self.visits,
+            &self.latest,
             &self.seen,
             &self.meta,
         ] {
@@ -237,12 +241,13 @@ impl Index {
         put(&self.records, place.row.record.as_bytes(), place)
     }
 
-    pub(super) fn visit(&self, visit: &[u8; 16]) -> Result<Option<VisitRow>, Error> {
-        get(&self.visits, visit)
+    /// The newest version of a visit that goes to an endpoint.
+    pub(super) fn latest(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<Latest>, Error> {
+        get(&self.latest, &visit_key(endpoint, visit))
     }
 
-    pub(super) fn put_visit(&self, visit: &[u8; 16], row: &VisitRow) -> Result<(), Error> {
-        put(&self.visits, visit, row)
+    pub(super) fn put_latest(&self, endpoint: &EndpointId, visit: &[u8; 16], latest: &Latest) -> Result<(), Error> {
+        put(&self.latest, &visit_key(endpoint, visit), latest)
     }
 
     // --- deliveries ---
@@ -266,7 +271,7 @@ impl Index {
                 .insert(due_key(&id.endpoint, *not_before, new.order), &id.record.as_bytes()[..])?;
         }
         let open = open_key(&id.endpoint, &new.visit, new.order);
-        if matches!(new.state, State::Waiting { .. } | State::Sending { .. }) {
+        if !new.state.is_final() {
             self.open.insert(open, &id.record.as_bytes()[..])?;
         } else {
             self.open.remove(open)?;
@@ -289,18 +294,18 @@ impl Index {
         })
     }
 
-    /// Records of a visit that are waiting or on their way to an endpoint, oldest first.
+    /// Records of a visit whose delivery to an endpoint has not come to its end, oldest first.
     pub(super) fn open_for(
         &self,
         endpoint: &EndpointId,
         visit: &[u8; 16],
     ) -> impl Iterator<Item = Result<RecordId, Error>> + use<> {
-        let mut prefix = endpoint_prefix(endpoint);
-        prefix.extend_from_slice(visit);
-        self.open.scan_prefix(prefix).map(|item| Ok(record_id(&item?.1)))
+        self.open
+            .scan_prefix(visit_key(endpoint, visit))
+            .map(|item| Ok(record_id(&item?.1)))
     }
 
-    /// All that is waiting or on its way to an endpoint.
+    /// All whose delivery to an endpoint has not come to its end.
     pub(super) fn open_at(&self, endpoint: &EndpointId) -> impl Iterator<Item = Result<RecordId, Error>> + use<> {
         self.open
             .scan_prefix(endpoint_prefix(endpoint))
@@ -352,9 +357,14 @@ fn due_key(endpoint: &EndpointId, not_before: Timestamp, order: u64) -> Vec<u8> 
     key
 }
 
-fn open_key(endpoint: &EndpointId, visit: &[u8; 16], order: u64) -> Vec<u8> {
+fn visit_key(endpoint: &EndpointId, visit: &[u8; 16]) -> Vec<u8> {
     let mut key = endpoint_prefix(endpoint);
     key.extend_from_slice(visit);
+    key
+}
+
+fn open_key(endpoint: &EndpointId, visit: &[u8; 16], order: u64) -> Vec<u8> {
+    let mut key = visit_key(endpoint, visit);
     key.extend_from_slice(&order.to_be_bytes());
     key
 }

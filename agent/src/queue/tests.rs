@@ -66,6 +66,7 @@ impl World {
                 length,
                 visit: [*visit; 16],
                 content: [*content; 16],
+                signed: false,
                 shares: vec![],
             };
             index.mapped.push(row);
@@ -138,6 +139,7 @@ fn record(export: ExportId, seq: u32, visit: u8, content: u8) -> Record {
                 version: "1.0.0".into(),
                 sha256: String::new(),
             },
+            signed: false,
             claim: ClaimForm::None,
             issues: vec![],
         },
@@ -193,6 +195,33 @@ async fn a_newer_version_takes_the_place_of_one_that_has_not_left() {
             .collect::<Vec<_>>(),
         [new]
     );
+}
+
+#[tokio::test]
+async fn what_was_refused_and_comes_again_is_sent_again_and_takes_the_place_of_the_refused() {
+    let world = World::new();
+    let refused = world.accept(1, &[(1, 1)]).await[0];
+    let taken = world.take(1).await.remove(0);
+    let no = State::park(ReasonKind::Refused, "no".into(), at(2));
+    world.queue.settle(&taken.id, no, at(2)).await.unwrap();
+    let again = world.accept(2, &[(1, 1)]).await[0];
+    assert_eq!(world.state(refused), State::Superseded { by: again });
+    assert_eq!(world.take(9).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_version_is_not_sent_over_a_newer_one_even_when_a_person_asks() {
+    let world = World::new();
+    let old = world.accept(1, &[(1, 1)]).await[0];
+    let taken = world.take(1).await.remove(0);
+    let new = world.accept(2, &[(1, 2)]).await[0];
+    let no = State::park(ReasonKind::Refused, "no".into(), at(2));
+    world.queue.settle(&taken.id, no, at(2)).await.unwrap();
+    assert_eq!(world.state(old), State::Superseded { by: new });
+    let newer = world.take(1).await.remove(0);
+    world.deliver(&newer).await;
+    let asked = world.queue.ask(&taken.id, at(3), |state| state.retry(at(3))).await;
+    assert!(asked.is_err(), "{asked:?}");
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub struct RecordRow {
     pub visit: [u8; 16],
     /// Keyed digest of the visit's content.
     pub content: [u8; 16],
+    /// Whether the file it came in was signed.
+    pub signed: bool,
     /// Keyed digests of what its Bundle shares with others.
     pub shares: Vec<u64>,
 }
@@ -239,6 +241,7 @@ mod tests {
                     version: "0.1.0".into(),
                     sha256: String::new(),
                 },
+                signed: false,
                 claim: ClaimForm::AsReceived,
                 issues: vec![],
             },

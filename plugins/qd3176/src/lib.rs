@@ -188,14 +188,15 @@ fn map_visit<'a>(source: &Source<'a>, mut draft: Draft<'a>) -> Outcome {
     })
 }
 
-/// Records that the law protects more: table 6, or a diagnosis of HIV anywhere a code can stand.
+/// Records that the law protects more: table 6, or a code that tells of HIV anywhere a code can stand. In doubt about how a
+/// code is written (blanks, commas), it counts: what leaves cannot be called back.
 fn concerns_hiv(source: &Source<'_>) -> bool {
-    const CODES: [&str; 6] = ["B20", "B21", "B22", "B23", "B24", "Z21"];
+    const CODES: [&str; 9] = ["B20", "B21", "B22", "B23", "B24", "Z21", "R75", "O987", "Z206"];
     let named = |codes: Option<&str>| {
-        list(codes).any(|code| {
-            CODES
-                .iter()
-                .any(|hiv| code.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(hiv)))
+        codes.unwrap_or_default().split([';', ',', '/', '|']).any(|code| {
+            let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+            let plain = plain.to_ascii_uppercase();
+            CODES.iter().any(|hiv| plain.starts_with(hiv))
         })
     };
     !source.visit.table("XML6").is_empty()

@@ -122,14 +122,22 @@ fn gender<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Option<&'static str
     }
 }
 
-/// `SO_CCCD` says what it is by its shape; the first of each shape counts.
+/// `SO_CCCD` says what it is by its shape and the nationality; the first of each shape counts.
 fn numbers<'a>(source: &Source<'a>, draft: &mut Draft<'a>, a: &mut Array<'_>) {
     let kinds = &source.profile.identifiers;
+    // A foreigner's number of nine digits is no old Vietnamese one: passports have many shapes.
+    let foreign = source
+        .head
+        .get("MA_QUOCTICH")
+        .is_some_and(|code| !matches!(code, "000" | "VN"));
     let mut taken = [false; 3];
     for number in list(source.head.get("SO_CCCD")) {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (slot, kind) = match number.as_bytes() {
             [_, ..] if number.len() == 12 && digits(number) => (0, &kinds.citizen_id),
+            [_, ..] if foreign && number.len() <= 20 && number.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                (2, &kinds.passport)
+            }
             [_, ..] if number.len() == 9 && digits(number) => (1, &kinds.old_citizen_id),
             [letter, ..] if letter.is_ascii_alphabetic() && matches!(number.len(), 8 | 9) && digits(&number[1..]) => {
                 (2, &kinds.passport)

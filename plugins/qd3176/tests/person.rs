@@ -46,6 +46,15 @@ fn a_personal_number_is_known_by_its_shape_and_the_first_of_each_counts() {
 }
 
 #[test]
+fn a_foreigners_number_is_a_passport_whatever_its_shape_and_never_an_old_vietnamese_one() {
+    for number in ["123456789", "AB1234567X"] {
+        let out = out(&with(visit(), json!({"SO_CCCD": number, "MA_QUOCTICH": "840"})), MOH);
+        let systems = identifiers(out.get("Patient/BN0001234"));
+        assert_eq!(systems[0], (&*format!("{SID}passport_number"), number));
+    }
+}
+
+#[test]
 fn identifier_types_are_to_the_letter_those_of_the_ministry() {
     let out = out(&visit(), MOH);
     let patient = out.get("Patient/BN0001234");

@@ -236,6 +236,10 @@ fn records_about_hiv_are_classed_so() {
         json!({"MA_BENH_CHINH": "b24"}),
         json!({"MA_BENH_KT": "I10; B23.8"}),
         json!({"MA_BENH_KT": "Z21"}),
+        json!({"MA_BENH_KT": "K29,B20"}),
+        json!({"MA_BENH_KT": "B 20"}),
+        json!({"MA_BENH_KT": "O98.7"}),
+        json!({"MA_BENH_KT": "R75"}),
     ] {
         assert_eq!(classes(&with(visit(), changes.clone())), ["hiv"], "{changes}");
     }
