@@ -252,6 +252,7 @@ fn config() -> Config {
     config
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
+        .parallel_compilation(false)
         .cranelift_nan_canonicalization(true)
         .consume_fuel(true)
         .epoch_interruption(true)
