@@ -3,7 +3,7 @@
 //! One watcher per source. It lists the folder, tells what has settled, and is told when that is dealt with; a file that
 //! could not be taken in comes up again at the next look.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -57,6 +57,8 @@ pub struct Watcher {
     hint: Arc<Notify>,
     events: Option<notify::RecommendedWatcher>,
     sight: Arc<Mutex<Sight>>,
+    /// What `done` said yes to at the last look: thousands of files may stay in a folder for years.
+    done_before: HashMap<PathBuf, Look>,
 }
 
 /// One look at the folder.
@@ -78,6 +80,7 @@ impl Watcher {
             hint: Arc::new(Notify::new()),
             events: None,
             sight: Arc::default(),
+            done_before: HashMap::new(),
         }
     }
 
@@ -108,8 +111,12 @@ impl Watcher {
         };
         self.lock().trouble = None;
         for (path, found) in &listed.exports {
+            if self.done_before.get(path) == Some(found) {
+                continue;
+            }
             self.lock().seen.insert(path.clone());
             if done(path, *found) {
+                self.done_before.insert(path.clone(), *found);
                 continue;
             }
             let verdict = if let Some(marker) = &self.source.done_marker {
@@ -132,6 +139,7 @@ impl Watcher {
             }
         }
         self.settling.forget_unseen();
+        self.done_before.retain(|path, _| listed.exports.contains_key(path));
         // Older first: what was exported later is the newer version.
         round
             .found
@@ -309,6 +317,19 @@ mod tests {
             "it could not be taken in"
         );
         assert!(names(&watcher.round_at(at(4000), |_, _| true)).is_empty());
+        let mut asked = 0;
+        watcher.round_at(at(5000), |_, _| {
+            asked += 1;
+            true
+        });
+        assert_eq!(asked, 0, "what is done is not asked for at every look");
+        fs::write(folder.path().join("a.xml"), "longer").unwrap();
+        watcher.round_at(at(6000), |_, _| false);
+        assert_eq!(
+            names(&watcher.round_at(at(8000), |_, _| false)),
+            ["a.xml"],
+            "other content is another file"
+        );
     }
 
     #[test]
