@@ -24,7 +24,7 @@ mod source;
 pub use profile::{Profile, Settings};
 
 use vhr_plugin_sdk::{
-    Claim, Config, Context, Failure, Issue, Issues, Mapped, Outcome, Payload, Record, Visit, VisitInfo, list,
+    Claim, Config, Context, Failure, Issue, Issues, Mapped, Outcome, Payload, Record, Visit, VisitInfo,
 };
 
 use source::{Draft, Line, Source};
