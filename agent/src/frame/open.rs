@@ -197,13 +197,15 @@ impl Opened {
             return Ok(());
         }
         let mut in_form = content.plain && text.len() == content.text.trim().len();
+        let mut wrapped = false;
         let document = if text.starts_with('<') {
             in_form = false;
             Cow::Borrowed(text)
         } else {
-            let (bytes, padded) = scratch.base64(text, limits).map_err(|bad| Wrong::Content(bad, None))?;
-            let document = text::document(bytes).map_err(|_| Wrong::Content(Bad::TableText, None))?;
-            in_form &= padded && document.plain;
+            let decoded = scratch.base64(text, limits).map_err(|bad| Wrong::Content(bad, None))?;
+            let document = text::document(decoded.bytes).map_err(|_| Wrong::Content(Bad::TableText, None))?;
+            in_form &= decoded.padded && document.plain;
+            wrapped = decoded.wrapped;
             document.text
         };
         let document = document.trim_start_matches('\u{FEFF}');
@@ -220,8 +222,8 @@ impl Opened {
         let root = self.store.read(document, limits).map_err(|(bad, at)| wrong(bad, at))?;
         if !in_form {
             self.rewrite(file, Rewrite::Text(document[root].to_owned()));
-        } else if text.bytes().any(|b| b.is_ascii_whitespace()) {
-            // Wrapped in lines: a strict decoder refuses that. The document itself stays as it is.
+        } else if wrapped {
+            // A strict decoder refuses that. The document itself stays as it is.
             self.rewrite(file, Rewrite::Unwrapped(text.split_ascii_whitespace().collect()));
         }
         Ok(())
@@ -237,7 +239,7 @@ impl Opened {
                 &hoso.as_bytes()[root.clone()]
             }
             None => {
-                let decoded = scratch.base64(text, limits).map(|(bytes, _)| bytes);
+                let decoded = scratch.base64(text, limits).map(|decoded| decoded.bytes);
                 let document = decoded.ok().and_then(|bytes| text::document(bytes).ok());
                 self.in_form &= content.plain && document.is_some_and(|document| document.plain);
                 decoded.unwrap_or(text.as_bytes())
@@ -273,12 +275,22 @@ struct Scratch {
     decoded: Vec<u8>,
 }
 
+/// What base64 held, and how it was written.
+struct Decoded<'a> {
+    bytes: &'a [u8],
+    /// The padding was there as it should.
+    padded: bool,
+    /// There were blanks in it, or it stood in lines.
+    wrapped: bool,
+}
+
 impl Scratch {
-    /// The decoded bytes, and whether the padding was there as it should.
-    fn base64(&mut self, text: &str, limits: &Limits) -> Result<(&[u8], bool), Bad> {
+    fn base64(&mut self, text: &str, limits: &Limits) -> Result<Decoded<'_>, Bad> {
         let blank = |b: u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
         let mut bytes = text.as_bytes();
-        if bytes.iter().fold(false, |any, &b| any | blank(b)) {
+        // Without an early exit the compiler checks many bytes at once.
+        let wrapped = bytes.iter().fold(false, |any, &b| any | blank(b));
+        if wrapped {
             self.compact.clear();
             self.compact.extend(bytes.iter().filter(|b| !blank(**b)));
             bytes = &self.compact;
@@ -288,7 +300,11 @@ impl Scratch {
         }
         self.decoded.clear();
         BASE64.decode_vec(bytes, &mut self.decoded).map_err(|_| Bad::Base64)?;
-        Ok((&self.decoded, bytes.len().is_multiple_of(4)))
+        Ok(Decoded {
+            padded: bytes.len().is_multiple_of(4),
+            bytes: &self.decoded,
+            wrapped,
+        })
     }
 }
 

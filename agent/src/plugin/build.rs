@@ -157,13 +157,16 @@ struct Artifact {
     filenames: Vec<PathBuf>,
 }
 
-/// SIMD is exact and the same on every machine (relaxed SIMD would not be, and is off). Paths of this machine would
-/// make the file depend on whose home it was built in.
+/// SIMD is exact and the same on every machine (relaxed SIMD would not be, and is off). Every call costs fuel and a look
+/// at the clock in the sandbox, so more is inlined than usual: a tenth faster. Paths of this machine would make the file
+/// depend on whose home it was built in.
 fn rustflags() -> String {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
-    let mut flags = vec!["-Ctarget-feature=+simd128".to_owned()];
+    let mut flags = ["-Ctarget-feature=+simd128", "-Cllvm-args=-inline-threshold=600"]
+        .map(str::to_owned)
+        .to_vec();
     flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
     serde_json::to_string(&flags).expect("a list of strings is JSON, and TOML too")
 }
