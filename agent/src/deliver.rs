@@ -17,7 +17,7 @@ use vhr_core::retry::{Allowed, Breaker, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
 use crate::clock;
-use crate::endpoint::{Claim, Parcel, Wire};
+use crate::endpoint::{Claim, Parcel, Wire, failure};
 use crate::journal::Sync;
 use crate::queue::{self, Queue, RecordPlace, Taken};
 use crate::report;
@@ -209,6 +209,10 @@ impl Courier {
         self.queue.start(taken, sync, clock::now()).await?;
         Ok(match self.parcel(taken) {
             Ok(parcel) => Ok(self.wire.send(&parcel).await),
+            Err(e) if e.may_pass() => Ok(Outcome::TryAgain {
+                after: None,
+                failure: failure(FailureKind::OurSide, report::chain(&e)),
+            }),
             Err(e) => Err(e),
         })
     }
@@ -279,6 +283,7 @@ impl Courier {
                 .state
                 .after_attempt(outcome, self.in_doubt, &policy, others_pass, now)
                 .map_err(|e| queue::Error::Step(taken.id.clone(), e))?,
+            Err(e @ spool::Error::TooLarge { .. }) => State::park(ReasonKind::TooLarge, report::chain(&e), now),
             Err(e) => {
                 tracing::error!(
                     delivery = taken.id.short(),

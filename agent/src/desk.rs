@@ -236,7 +236,7 @@ fn file_name(spool: &Spool, export: ExportId) -> String {
 
 /// The reason, and what to do about it.
 fn parked(reason: &Reason) -> String {
-    use vhr_core::delivery::ReasonKind::{Damaged, Dropped, InDoubt, KeepsFailing, Refused, SignedSeveral};
+    use vhr_core::delivery::ReasonKind::{Damaged, Dropped, InDoubt, KeepsFailing, Refused, SignedSeveral, TooLarge};
     let what_to_do = match reason.kind {
         Refused => {
             "Nơi nhận từ chối: sửa trên HIS rồi xuất lại, hoặc `queue retry` nếu nơi nhận đã sửa. (Refused: correct it in the HIS and export again, or `queue retry` if the receiver was at fault.)"
@@ -247,6 +247,9 @@ fn parked(reason: &Reason) -> String {
         SignedSeveral => "",
         KeepsFailing => {
             "Riêng hồ sơ này gửi mãi không được: xem lý do, rồi `queue retry`. (Fails alone: see the reason, then `queue retry`.)"
+        }
+        TooLarge => {
+            "Tệp lớn hơn mức gửi được: xuất lại, mỗi hồ sơ một tệp. (Larger than can be sent: export it again, one visit per file.)"
         }
         Damaged => "Dữ liệu lưu bị hỏng: xuất lại tệp này từ HIS. (The stored data is damaged: export the file again.)",
         Dropped => "",

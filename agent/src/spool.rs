@@ -64,6 +64,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the system stood in the way, and not what lies on the disk: then another try may do.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::Source(source) => {
+                source.raw_os_error().is_some() && source.kind() != io::ErrorKind::NotFound
+            }
+            Self::Damaged { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+}
+
 /// What is known of an export when it is received. The name may hold a patient's name: it stays in here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportHead {
@@ -352,6 +364,19 @@ mod tests {
         let export = received(&spool, b"<a>\r\n</a>");
         assert_eq!(spool.export_bytes(export).unwrap(), b"<a>\r\n</a>");
         assert_eq!(spool.export(export).unwrap().0, head());
+    }
+
+    #[test]
+    fn what_the_system_refuses_may_pass_and_what_lies_on_the_disk_does_not() {
+        let state = tempfile::tempdir().unwrap();
+        let spool = Spool::open(state.path()).unwrap();
+        let missing = spool.export_bytes(ExportId::from_bytes([1; 32])).unwrap_err();
+        assert!(!missing.may_pass(), "{missing}");
+        let huge = spool.receive(&head(), io::repeat(b' ').take(MAX_CLAIM + 1)).unwrap();
+        let huge = spool.export_bytes(huge.keep().unwrap()).unwrap_err();
+        assert!(matches!(huge, Error::TooLarge { .. }) && !huge.may_pass(), "{huge}");
+        let too_many_open = io_error("open", Path::new("in"))(io::Error::from_raw_os_error(24));
+        assert!(too_many_open.may_pass());
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub enum ReasonKind {
     SignedSeveral,
     /// Fails again and again while others go through.
     KeepsFailing,
+    /// The file is larger than can be sent.
+    TooLarge,
     /// Its sealed bytes cannot be read any more.
     Damaged,
     /// A person dropped it, for the reason in the text.

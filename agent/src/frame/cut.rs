@@ -14,8 +14,12 @@ use super::{
     Limits, Survey,
     fault::{Bad, Fault, FileFault},
     mark::{CDATA, MARK, Mark, Name, SECTIONS, TAG, ends_damaged, mark, namespaces, tag_end},
+    strict,
     window::Window,
 };
+
+/// More than this around the records is not looked at as a whole: then it is not in the gateway's form.
+const AROUND: usize = 64 * 1024;
 
 /// One record as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +83,10 @@ pub(super) struct Cutter<R> {
     seen: Survey,
     rooted: bool,
     in_seal: bool,
+    /// What stands around the records; an empty element for each of them.
+    around: Vec<u8>,
+    /// What was kept is a record that was given out.
+    given: bool,
     /// Per kind of section: before this position of the stream none is closed.
     dead: [u64; 2],
 }
@@ -134,19 +142,23 @@ impl<R: Read> Cutter<R> {
             seen,
             rooted: false,
             in_seal: false,
+            around: Vec::new(),
+            given: false,
             dead: [0; 2],
         })
     }
 
     pub(super) fn survey(mut self) -> Result<Survey, FileFault> {
         while self.next()?.is_some() {}
+        self.leave();
+        self.seen.in_form = self.around.len() <= AROUND && strict::in_form(&self.around);
         Ok(self.seen)
     }
 
     /// Walks between the records until one begins.
     fn next(&mut self) -> Result<Option<Found<'_>>, FileFault> {
         loop {
-            self.window.release();
+            self.leave();
             let Some(text) = memchr(b'<', self.window.rest()) else {
                 self.text(self.window.rest().len())?;
                 if self.window.more()? {
@@ -155,7 +167,7 @@ impl<R: Read> Cutter<R> {
                 return self.end();
             };
             self.text(text)?;
-            self.window.release();
+            self.leave();
             self.window.ensure(MARK)?;
             match mark(self.window.rest()) {
                 Mark::Doctype => return Err(self.refuse(Bad::FileDtd)),
@@ -183,9 +195,23 @@ impl<R: Read> Cutter<R> {
         }
     }
 
+    /// Leaves behind what was passed, and remembers it if it stood around the records.
+    fn leave(&mut self) {
+        let passed: &[u8] = if std::mem::take(&mut self.given) {
+            b"<HOSO/>"
+        } else {
+            self.window.kept()
+        };
+        if self.around.len() <= AROUND {
+            self.around.extend_from_slice(passed);
+        }
+        self.window.release();
+    }
+
     /// Takes one record, whole or damaged, and stands behind it. `ended`: only its end tag is left.
     fn record(&mut self, fault: Option<Bad>, ended: bool) -> Result<Found<'_>, FileFault> {
         self.seen.records = self.seen.records.saturating_add(1);
+        self.given = true;
         let (seq, line) = (self.seen.records, self.window.line());
         let empty = self.pass_tag()? && fault.is_none();
         let end = if empty || ended { End::Closed } else { self.body()? };

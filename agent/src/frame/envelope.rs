@@ -1,13 +1,15 @@
 //! One visit's file in the form the gateway takes, when a file of several has to be split or was not in that form.
 //!
-//! What already is in form is copied byte for byte. Never used on a signed file: those go out as they came.
+//! A table that already is in form is copied byte for byte. Never used on a signed file: those go out as they came.
+
+use std::{borrow::Cow, ops::Range};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     Survey,
     cut::Cut,
-    open::{Opened, Rewrite},
+    open::{Content, Opened},
 };
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
@@ -15,28 +17,34 @@ const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 /// One visit's file: unsigned, one record, UTF-8, every table as base64 of a complete XML document.
 pub fn envelope(survey: &Survey, cut: &Cut, opened: &Opened) -> Vec<u8> {
     let mut hoso = Vec::with_capacity(cut.hoso.len());
-    let mut copied = 0;
-    for (range, rewrite) in &opened.rewrites {
-        hoso.extend_from_slice(&cut.hoso[copied..range.start]);
-        let document = match rewrite {
-            Rewrite::Unwrapped(base64) => base64.clone(),
-            Rewrite::Inline(root) => STANDARD.encode(document(&cut.hoso[root.clone()], survey)),
-            Rewrite::Text(root) => STANDARD.encode(document(root.as_bytes(), survey)),
+    hoso.extend_from_slice(b"<HOSO>");
+    for (name, content) in &opened.contents {
+        let at = |range: &Range<usize>| &cut.hoso[range.clone()];
+        let content = match content {
+            Content::AsIs(range) => at(range).into(),
+            Content::Unwrapped(base64) => base64.as_bytes().into(),
+            Content::Inline(root) => Cow::from(STANDARD.encode(document(at(root), survey)).into_bytes()),
+            Content::Text(root) => STANDARD.encode(document(root.as_bytes(), survey)).into_bytes().into(),
         };
-        hoso.extend_from_slice(document.as_bytes());
-        copied = range.end;
+        put_file(&mut hoso, name, &content);
     }
-    hoso.extend_from_slice(&cut.hoso[copied..]);
+    hoso.extend_from_slice(b"</HOSO>");
     around(survey, &hoso)
+}
+
+fn put_file(hoso: &mut Vec<u8>, name: &str, content: &[u8]) {
+    hoso.extend_from_slice(b"<FILEHOSO><LOAIHOSO>");
+    hoso.extend_from_slice(escaped(Some(name)).as_bytes());
+    hoso.extend_from_slice(b"</LOAIHOSO><NOIDUNGFILE>");
+    hoso.extend_from_slice(content);
+    hoso.extend_from_slice(b"</NOIDUNGFILE></FILEHOSO>");
 }
 
 fn around(survey: &Survey, hoso: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(hoso.len() + 1024);
     let mut push = |text: &[u8]| file.extend_from_slice(text);
     push(DECLARATION.as_bytes());
-    push(b"<GIAMDINHHS");
-    push(survey.namespaces.as_bytes());
-    push(b"><THONGTINDONVI><MACSKCB>");
+    push(b"<GIAMDINHHS><THONGTINDONVI><MACSKCB>");
     push(escaped(survey.facility.as_deref()).as_bytes());
     push(b"</MACSKCB></THONGTINDONVI><THONGTINHOSO><NGAYLAP>");
     push(escaped(survey.made_on.as_deref()).as_bytes());
@@ -55,9 +63,7 @@ pub fn envelope_of_tables(facility: &str, made_on: Option<&str>, tables: &[(&str
     };
     let mut hoso = b"<HOSO>".to_vec();
     for (name, xml) in tables {
-        let content = STANDARD.encode(xml);
-        let file = format!("<FILEHOSO><LOAIHOSO>{name}</LOAIHOSO><NOIDUNGFILE>{content}</NOIDUNGFILE></FILEHOSO>");
-        hoso.extend_from_slice(file.as_bytes());
+        put_file(&mut hoso, name, STANDARD.encode(xml).as_bytes());
     }
     hoso.extend_from_slice(b"</HOSO>");
     around(&survey, &hoso)

@@ -4,7 +4,14 @@ use std::{borrow::Cow, ops::Range};
 
 use quick_xml::{Reader, events::Event};
 
-use super::{Limits, fault::Bad, rows::resolve};
+use super::{Limits, fault::Bad, rows::resolve, strict};
+
+/// What a `HOSO` holds.
+pub(super) struct Files<'a> {
+    pub(super) files: Vec<File<'a>>,
+    /// The names of its elements are as the gateway has them.
+    pub(super) plain: bool,
+}
 
 /// A `FILEHOSO`.
 pub(super) struct File<'a> {
@@ -24,23 +31,32 @@ pub(super) struct Content<'a> {
 }
 
 /// The tables of a `HOSO` as they stand. An error comes with its offset.
-pub(super) fn files<'a>(hoso: &'a str, limits: &Limits) -> Result<Vec<File<'a>>, (Bad, usize)> {
+pub(super) fn files<'a>(hoso: &'a str, limits: &Limits) -> Result<Files<'a>, (Bad, usize)> {
     let mut reader = Reader::from_str(hoso);
+    reader.config_mut().check_comments = true;
     let mut files: Vec<File<'a>> = Vec::new();
+    let mut plain = true;
     let (mut name, mut body, mut depth) = (None, None, 0_usize);
     loop {
         let from = reader.buffer_position() as usize;
         match reader.read_event() {
-            Ok(Event::Start(start)) => match (depth, start.local_name().as_ref()) {
-                (0, b"HOSO") | (1, b"FILEHOSO") => depth += 1,
-                (2, b"LOAIHOSO") if name.is_none() => name = Some(content(&mut reader, hoso, limits)?.text),
-                (2, b"NOIDUNGFILE") if body.is_none() => body = Some(content(&mut reader, hoso, limits)?),
-                (2, b"LOAIHOSO" | b"NOIDUNGFILE") => return Err((Bad::Doubled, from)),
-                (1 | 2, _) => _ = content(&mut reader, hoso, limits)?,
-                _ => return Err((Bad::Xml, from)),
-            },
-            Ok(Event::Empty(empty)) if depth == 2 && empty.local_name().as_ref() == b"NOIDUNGFILE" => {
-                body.get_or_insert_default();
+            Ok(Event::Start(start) | Event::Empty(start)) if !strict::sound(&start) => return Err((Bad::Xml, from)),
+            Ok(Event::Start(start)) => {
+                plain &= strict::plain(&start);
+                match (depth, start.local_name().as_ref()) {
+                    (0, b"HOSO") | (1, b"FILEHOSO") => depth += 1,
+                    (2, b"LOAIHOSO") if name.is_none() => name = Some(content(&mut reader, hoso, limits)?.text),
+                    (2, b"NOIDUNGFILE") if body.is_none() => body = Some(content(&mut reader, hoso, limits)?),
+                    (2, b"LOAIHOSO" | b"NOIDUNGFILE") => return Err((Bad::Doubled, from)),
+                    (1 | 2, _) => _ = content(&mut reader, hoso, limits)?,
+                    _ => return Err((Bad::Xml, from)),
+                }
+            }
+            Ok(Event::Empty(empty)) => {
+                plain &= strict::plain(&empty);
+                if depth == 2 && empty.local_name().as_ref() == b"NOIDUNGFILE" {
+                    body.get_or_insert_default();
+                }
             }
             Ok(Event::End(_)) => {
                 depth -= 1; // the reader lets no end tag pass that has no start
@@ -57,7 +73,7 @@ pub(super) fn files<'a>(hoso: &'a str, limits: &Limits) -> Result<Vec<File<'a>>,
             }
             Ok(Event::CData(_) | Event::GeneralRef(_)) => return Err((Bad::Stray, from)),
             Ok(Event::DocType(_)) => return Err((Bad::Dtd, from)),
-            Ok(Event::Eof) if depth == 0 && !files.is_empty() => return Ok(files),
+            Ok(Event::Eof) if depth == 0 && !files.is_empty() => return Ok(Files { files, plain }),
             Ok(Event::Eof) => return Err((if depth == 0 { Bad::NoTable } else { Bad::Xml }, from)),
             Ok(_) => {}
             Err(_) => return Err((Bad::Xml, reader.error_position() as usize)),
@@ -82,6 +98,7 @@ fn content<'a>(reader: &mut Reader<&'a [u8]>, hoso: &'a str, limits: &Limits) ->
             Ok(Event::Start(_)) if depth >= limits.depth.saturating_mul(2) => {
                 return Err((Bad::Depth, from));
             }
+            Ok(Event::Start(start) | Event::Empty(start)) if !strict::sound(&start) => return Err((Bad::Xml, from)),
             Ok(Event::Start(_) | Event::Empty(_)) if depth == 0 && root_start.is_some() => {
                 return Err((Bad::Xml, from));
             }

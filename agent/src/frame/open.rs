@@ -16,7 +16,7 @@ use super::{
     Limits,
     cut::Cut,
     fault::{Bad, RecordFault},
-    files::{File, files},
+    files::{File, Files, files},
     rows::{Row, Store, control},
     text,
 };
@@ -42,16 +42,18 @@ pub struct Opened {
     /// Names of tables nobody knows: not mapped, kept in the envelope. Damaged names show as `?`.
     pub unknown: Vec<String>,
     unknown_digests: Vec<[u8; 32]>,
-    /// Contents the envelope has to write in another form: where, and the table's root element.
-    pub(super) rewrites: Vec<(Range<usize>, Rewrite)>,
+    /// For the envelope: the name of each `FILEHOSO` and what it holds.
+    pub(super) contents: Vec<(String, Content)>,
 }
 
-/// A table that did not come in the gateway's form: its root element, or its base64 without blanks.
+/// What a `FILEHOSO` held, so that it can be written in the gateway's form.
 #[derive(Debug)]
-pub(super) enum Rewrite {
-    /// It stands in the `HOSO`.
+pub(super) enum Content {
+    /// It is in that form already and stands here in the `HOSO`.
+    AsIs(Range<usize>),
+    /// A root element that stands here in the `HOSO`.
     Inline(Range<usize>),
-    /// It was text or other bytes.
+    /// A root element that was text or other bytes.
     Text(String),
     /// It was the right base64, but wrapped in lines.
     Unwrapped(String),
@@ -72,13 +74,14 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
         return Err(outer(Bad::Control, at));
     }
     let files = files(hoso, limits).map_err(|(bad, at)| outer(bad, at))?;
+    let Files { files, plain } = files;
     let mut opened = Opened {
         store: Store::with_capacity(hoso.len() * 3 / 4),
         tables: Vec::with_capacity(files.len()),
-        in_form: true,
+        in_form: plain,
         unknown: Vec::new(),
         unknown_digests: Vec::new(),
-        rewrites: Vec::new(),
+        contents: Vec::with_capacity(files.len()),
     };
     let mut scratch = Scratch::default();
     for file in &files {
@@ -172,29 +175,37 @@ impl Opened {
     /// Adds one `FILEHOSO`.
     fn take(&mut self, hoso: &str, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Result<(), Wrong> {
         let Some(number) = table_number(&file.name) else {
-            self.take_unknown(hoso, file, scratch, limits);
+            let content = self.take_unknown(hoso, file, scratch, limits);
+            self.put(file, file.name.trim(), content);
             return Ok(());
         };
         let before = self.store.row_count();
-        match &file.content.root {
+        let content = match &file.content.root {
             Some(root) => {
                 let read = self.store.read(&hoso[root.clone()], limits);
                 read.map_err(|(bad, at)| Wrong::Inline(bad, root.start + at))?;
-                self.rewrite(file, Rewrite::Inline(root.clone()));
+                Content::Inline(root.clone())
             }
             None => self.take_text(file, scratch, limits)?,
-        }
+        };
         self.tables.push((number, before..self.store.row_count()));
+        self.put(file, NAMES[number], content);
         Ok(())
     }
 
+    /// Remembers for the envelope what a `FILEHOSO` of that name holds.
+    fn put(&mut self, file: &File<'_>, name: &str, content: Content) {
+        self.in_form &= file.name == name && matches!(content, Content::AsIs(_));
+        self.contents.push((name.to_owned(), content));
+    }
+
     /// Adds a known table whose content is text: base64 or XML.
-    fn take_text(&mut self, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Result<(), Wrong> {
+    fn take_text(&mut self, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Result<Content, Wrong> {
         let content = &file.content;
         let text = bare(&content.text);
         if text.is_empty() {
             self.in_form = false;
-            return Ok(());
+            return Ok(Content::AsIs(content.range.clone()));
         }
         let mut in_form = content.plain && text.len() == content.text.trim().len();
         let mut wrapped = false;
@@ -209,6 +220,8 @@ impl Opened {
             document.text
         };
         let document = document.trim_start_matches('\u{FEFF}');
+        // A blank before the XML declaration is one too many.
+        in_form &= document.starts_with('<');
         let wrong = |bad: Bad, at: usize| {
             let line = document.as_bytes().get(..at).map_or(0, count_lines) + 1;
             Wrong::Content(bad, Some(line))
@@ -220,24 +233,20 @@ impl Opened {
             return Err(wrong(Bad::Control, at));
         }
         let root = self.store.read(document, limits).map_err(|(bad, at)| wrong(bad, at))?;
-        if !in_form {
-            self.rewrite(file, Rewrite::Text(document[root].to_owned()));
-        } else if wrapped {
+        Ok(match (in_form, wrapped) {
+            (false, _) => Content::Text(document[root].to_owned()),
             // A strict decoder refuses that. The document itself stays as it is.
-            self.rewrite(file, Rewrite::Unwrapped(text.split_ascii_whitespace().collect()));
-        }
-        Ok(())
+            (true, true) => Content::Unwrapped(text.split_ascii_whitespace().collect()),
+            (true, false) => Content::AsIs(content.range.clone()),
+        })
     }
 
     /// Remembers a table nobody knows. What it holds is not looked into, so nothing in it can be wrong.
-    fn take_unknown(&mut self, hoso: &str, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) {
+    fn take_unknown(&mut self, hoso: &str, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Content {
         let content = &file.content;
         let text = bare(&content.text);
         let bytes = match &content.root {
-            Some(root) => {
-                self.rewrite(file, Rewrite::Inline(root.clone()));
-                &hoso.as_bytes()[root.clone()]
-            }
+            Some(root) => &hoso.as_bytes()[root.clone()],
             None => {
                 let decoded = scratch.base64(text, limits).map(|decoded| decoded.bytes);
                 let document = decoded.ok().and_then(|bytes| text::document(bytes).ok());
@@ -252,11 +261,10 @@ impl Opened {
             .finalize();
         self.unknown_digests.push(digest.into());
         self.unknown.push(shown(&file.name));
-    }
-
-    fn rewrite(&mut self, file: &File<'_>, rewrite: Rewrite) {
-        self.in_form = false;
-        self.rewrites.push((file.content.range.clone(), rewrite));
+        match &content.root {
+            Some(root) => Content::Inline(root.clone()),
+            None => Content::AsIs(content.range.clone()),
+        }
     }
 }
 

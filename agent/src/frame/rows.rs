@@ -13,7 +13,7 @@ use quick_xml::{
 };
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::{Limits, fault::Bad};
+use super::{Limits, fault::Bad, strict};
 
 /// No table has a tenth of this many fields in a row.
 const ROW_FIELDS: usize = 1024;
@@ -97,6 +97,7 @@ impl Store {
     /// Adds the rows of one document. Gives the range of its root element, or what is wrong and at which byte.
     pub(super) fn read(&mut self, doc: &str, limits: &Limits) -> Result<Range<usize>, (Bad, usize)> {
         let mut reader = Reader::from_str(doc);
+        reader.config_mut().check_comments = true;
         let mut levels: Vec<Level> = Vec::with_capacity(limits.depth.min(64));
         let mut value = String::new();
         let mut root: Option<Range<usize>> = None;
@@ -118,6 +119,7 @@ impl Store {
                     let c = resolve(&reference).map_err(fail)?;
                     push_text(&mut value, levels.last(), c.encode_utf8(&mut [0; 4]), limits).map_err(fail)?;
                 }
+                Ok(Event::Start(start) | Event::Empty(start)) if !strict::sound(&start) => return Err(fail(Bad::Xml)),
                 Ok(Event::Start(start)) => {
                     if levels.is_empty() && root.is_some() {
                         return Err(fail(Bad::Xml));

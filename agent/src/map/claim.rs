@@ -51,11 +51,14 @@ pub fn form(
         plugin::Claim::AsReceived if survey.records > 1 => envelope("split from a file of several visits"),
         plugin::Claim::AsReceived if survey.signed => Ok((ClaimForm::AsReceived, None)),
         plugin::Claim::AsReceived if !opened.in_form => {
-            envelope("rewritten: tables were not plain base64 of UTF-8 XML")
+            envelope("rewritten: tables were not plain base64 of UTF-8 XML under the gateway's names")
         }
         plugin::Claim::AsReceived if survey.declared != Some(1) => envelope("rewritten: SOLUONGHOSO was not 1"),
         plugin::Claim::AsReceived if !survey.utf8 => envelope("rewritten: the file was not UTF-8"),
         plugin::Claim::AsReceived if !survey.complete => envelope("rewritten: the file had no end"),
+        plugin::Claim::AsReceived if !survey.in_form => {
+            envelope("rewritten: around the tables the file was not well-formed, or had other names than the gateway's")
+        }
         plugin::Claim::AsReceived => Ok((ClaimForm::AsReceived, None)),
     }
 }

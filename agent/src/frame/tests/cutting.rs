@@ -22,6 +22,7 @@ fn the_survey_learns_what_the_header_says() {
         facility: Some("79999".to_owned()),
         made_on: Some("20260105".to_owned()),
         utf8: true,
+        in_form: true,
         complete: true,
         ..Survey::default()
     };
@@ -39,6 +40,42 @@ fn header_values_in_cdata_or_missing_do_no_harm() {
         (found.facility.as_deref(), found.made_on, found.declared),
         (Some("01001"), None, None)
     );
+}
+
+#[test]
+fn a_file_is_in_form_if_a_strict_parser_takes_what_is_around_its_records() {
+    let whole = file(&visits(&["A"]));
+    let replaced = |from: &str, to: &str| whole.replacen(from, to, 1);
+    let edges = [
+        (whole.clone(), true),
+        (format!("\u{FEFF}{whole}\r\n"), true),
+        (format!("{whole}<!-- hết --><?xong?>"), true),
+        (
+            replaced("<GIAMDINHHS>", "<GIAMDINHHS xmlns:xsi='urn:xsi' xsi:x='1'>"),
+            true,
+        ),
+        (replaced("<DANHSACHHOSO>", "<DANHSACHHOSO>&amp;"), true),
+        (format!("\n{whole}"), false),
+        (format!("{whole}\0\0"), false),
+        (format!("{whole}rác"), false),
+        (replaced("</THONGTINDONVI>", ""), false),
+        (replaced("<GIAMDINHHS>", "<GIAMDINHHS xmlns='urn:x'>"), false),
+        (replaced("<GIAMDINHHS>", "<GIAMDINHHS a=1>"), false),
+        (replaced("<GIAMDINHHS>", "<GIAMDINHHS a='1' a='2'>"), false),
+        (replaced("<DANHSACHHOSO>", "<DANHSACHHOSO> & "), false),
+        (replaced("<DANHSACHHOSO>", "<DANHSACHHOSO><1/>"), false),
+        (replaced("<DANHSACHHOSO>", "<DANHSACHHOSO><!-- a -- b -->"), false),
+        (
+            whole
+                .replace("CHUKYDONVI>", "n:CHUKYDONVI>")
+                .replace("<GIAMDINHHS>", "<GIAMDINHHS xmlns:n='urn:n'>"),
+            false,
+        ),
+    ];
+    for (file, in_form) in edges {
+        let found = survey(file.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!((found.records, found.in_form), (1, in_form), "{file}");
+    }
 }
 
 #[test]
