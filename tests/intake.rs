@@ -100,6 +100,33 @@ fn an_empty_file_is_set_aside_and_stays_where_it_is() {
 }
 
 #[test]
+fn what_was_set_aside_is_closed_by_a_person_and_stays_so() {
+    let world = World::with(Wish::default());
+    world.drop_in("empty.xml", b"");
+    world.once().with(65);
+    let id = world.listed("set-aside")[0]["id"].as_str().unwrap().to_owned();
+    let service = world.start(&["run"]);
+    eventually("somebody has to look", || world.run(&["status"]).code == Some(1));
+    world.run(&["queue", "retry", &id]).with(1);
+    world.run(&["queue", "drop", &id, "--reason", "xuất lại rồi"]).with(0);
+    eventually("nobody has to look", || world.run(&["status"]).code == Some(0));
+    world.run(&["queue", "drop", &id, "--reason", "lần nữa"]).with(1);
+    service.terminate().with(0);
+
+    // The journal remembers it, and for what reason.
+    fs::remove_dir_all(world.path("state").join("index")).unwrap();
+    let closed = world.listed("closed");
+    assert_eq!(closed.len(), 1);
+    assert!(
+        closed[0]["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("xuất lại rồi (FRAME-EMPTY")
+    );
+    assert!(world.listed("set-aside").is_empty());
+}
+
+#[test]
 fn accepted_files_are_archived_beside_the_others_under_names_of_their_own() {
     let world = after(r#"after = "archive""#);
     world.drop_in("a.xml", &one_visit(105).bytes);

@@ -6,10 +6,15 @@ use vhr_core::delivery::{IllegalStep, Reason, State};
 use vhr_core::id::{DeliveryId, ExportId};
 use vhr_core::time::Timestamp;
 
-use crate::queue::{self, DeliveryRow, Queue};
+use crate::queue::{self, DeliveryRow, ExportRow, Queue};
 use crate::spool::batch::SetAside;
 use crate::spool::{self, Spool};
 use crate::{clock, report};
+
+/// What is shown of something set aside that a person has dealt with.
+const CLOSED: &str = "closed";
+/// So many digits of an id are enough.
+const SHORTEST: usize = 6;
 
 /// Answers all but [`Request::Status`], which needs more than queue and spool.
 pub async fn answer(queue: &Queue, spool: &Spool, request: Request) -> Reply {
@@ -23,11 +28,14 @@ pub async fn answer(queue: &Queue, spool: &Spool, request: Request) -> Reply {
         Request::Show { id } => show(queue, spool, &id),
         Request::Retry { ids } => {
             let now = clock::now();
-            each(queue, &ids, now, |state| state.retry(now)).await
+            each(queue, spool, &ids, None, now, |state| state.retry(now)).await
         }
         Request::Drop { ids, reason } => {
             let now = clock::now();
-            each(queue, &ids, now, |state| state.drop_for(reason.clone(), now)).await
+            each(queue, spool, &ids, Some(&reason), now, |state| {
+                state.drop_for(reason.clone(), now)
+            })
+            .await
         }
     };
     answered.unwrap_or_else(|e| Reply::Failed { why: report::chain(&e) })
@@ -57,14 +65,14 @@ fn list(
         }
         items.push(delivery_item(queue, spool, &id, &row)?);
     }
-    if endpoint.is_none() && state.is_none_or(|state| matches!(state, "set-aside" | "refused")) {
+    if endpoint.is_none() && state.is_none_or(|state| matches!(state, "set-aside" | "refused" | CLOSED)) {
         for item in queue.exports() {
             let (export, row) = item?;
             if row.counts.set_aside + row.counts.refused + row.counts.files_set_aside == 0 {
                 continue;
             }
-            for item in aside_items(spool, export, row.at)? {
-                if state.is_some_and(|state| state != item.state) {
+            for item in aside_items(queue, spool, export, &row)? {
+                if state.map_or(item.state == CLOSED, |state| state != item.state) {
                     continue;
                 }
                 if items.len() >= limit {
@@ -79,21 +87,10 @@ fn list(
 }
 
 fn show(queue: &Queue, spool: &Spool, typed: &str) -> Result<Reply, queue::Error> {
-    if let Some((export, _)) = typed.split_once('#') {
-        for item in queue.exports() {
-            let (id, row) = item?;
-            if id.to_string().starts_with(export) {
-                let items = aside_items(spool, id, row.at)?
-                    .into_iter()
-                    .filter(|item| matches_id(&item.id, typed));
-                return Ok(Reply::Items {
-                    items: items.collect(),
-                    more: false,
-                });
-            }
-        }
-    }
-    let mut items = Vec::new();
+    let mut items: Vec<Item> = find_aside(queue, spool, typed)?
+        .into_iter()
+        .map(|(_, _, item)| item)
+        .collect();
     for (id, row) in find(queue, typed)? {
         items.push(delivery_item(queue, spool, &id, &row)?);
     }
@@ -105,14 +102,24 @@ fn show(queue: &Queue, spool: &Spool, typed: &str) -> Result<Reply, queue::Error
     Ok(Reply::Items { items, more: false })
 }
 
+/// The step for each delivery that was typed. What was set aside takes no step, but can be closed for a reason.
 async fn each(
     queue: &Queue,
+    spool: &Spool,
     ids: &[String],
+    close: Option<&str>,
     now: Timestamp,
     next: impl Fn(&State) -> Result<State, IllegalStep>,
 ) -> Result<Reply, queue::Error> {
     let mut results = Vec::new();
     for typed in ids {
+        let aside = find_aside(queue, spool, typed)?;
+        if !aside.is_empty() {
+            for (export, seq, item) in aside {
+                results.push(close_one(queue, export, seq, item, close, now).await?);
+            }
+            continue;
+        }
         let found = find(queue, typed)?;
         if found.is_empty() {
             let why = "không có lượt gửi nào có mã này / there is no such delivery".to_owned();
@@ -144,10 +151,61 @@ async fn each(
     Ok(Reply::Done { results })
 }
 
+async fn close_one(
+    queue: &Queue,
+    export: ExportId,
+    seq: u32,
+    item: Item,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<Done, queue::Error> {
+    let why = match reason {
+        Some(_) if item.state == CLOSED => "đã xử lý rồi / it was dealt with already",
+        Some(reason) => {
+            queue.close(export, vec![seq], reason.to_owned(), now).await?;
+            return Ok(Done {
+                id: item.id,
+                state: Some(CLOSED.into()),
+                why: None,
+            });
+        }
+        None => {
+            "đã để riêng, không gửi được: sửa trên HIS, xuất lại, rồi `queue drop` / \
+             it was set aside and cannot be sent: correct it in the HIS, export it again, then `queue drop`"
+        }
+    };
+    Ok(Done {
+        id: item.id,
+        state: None,
+        why: Some(why.to_owned()),
+    })
+}
+
+/// What was set aside or refused, by what a person typed: `<export>#<place>`, or `<export>#` for all of an export.
+fn find_aside(queue: &Queue, spool: &Spool, typed: &str) -> Result<Vec<(ExportId, u32, Item)>, queue::Error> {
+    let mut found = Vec::new();
+    let Some((begin, _)) = typed.split_once('#').filter(|(export, _)| export.len() >= SHORTEST) else {
+        return Ok(found);
+    };
+    for item in queue.exports() {
+        let (export, row) = item?;
+        if !export.to_string().starts_with(begin) {
+            continue;
+        }
+        for item in aside_items(queue, spool, export, &row)? {
+            let place = item.id.rsplit('#').next().and_then(|place| place.parse().ok());
+            if let Some(place) = place.filter(|_| matches_id(&item.id, typed)) {
+                found.push((export, place, item));
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Deliveries by what a person typed: `<record>` or `<record>@<endpoint>`, the record's id or its beginning (six digits).
 fn find(queue: &Queue, typed: &str) -> Result<Vec<(DeliveryId, DeliveryRow)>, queue::Error> {
     let mut found = Vec::new();
-    if typed.split('@').next().is_some_and(|record| record.len() < 6) {
+    if typed.split('@').next().is_some_and(|record| record.len() < SHORTEST) {
         return Ok(found);
     }
     for item in queue.deliveries() {
@@ -167,7 +225,8 @@ fn matches_id(id: &str, typed: &str) -> bool {
         })
     };
     let ((begin, rest), (typed_begin, typed_rest)) = (cut(id), cut(typed));
-    begin.starts_with(&typed_begin) && (typed_rest.is_none() || typed_rest == rest)
+    let all = || typed_rest.as_deref() == Some("#") && rest.as_ref().is_some_and(|rest| rest.starts_with('#'));
+    begin.starts_with(&typed_begin) && (typed_rest.is_none() || typed_rest == rest || all())
 }
 
 fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRow) -> Result<Item, queue::Error> {
@@ -203,22 +262,26 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
     })
 }
 
-fn aside_items(spool: &Spool, export: ExportId, at: Timestamp) -> Result<Vec<Item>, spool::Error> {
+fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) -> Result<Vec<Item>, spool::Error> {
     let index = spool.batch(export)?.index()?;
     let file = file_name(spool, export);
-    let item = |aside: SetAside, state: &str| Item {
-        id: format!("{export}#{}", aside.seq),
-        file: file.clone(),
-        locator: aside.locator,
-        key: String::new(),
-        accepted_at: at.to_rfc3339(),
-        state: state.to_owned(),
-        detail: None,
-        text: if aside.vi == aside.en {
+    let item = |aside: SetAside, state: &str| {
+        let why = if aside.vi == aside.en {
             format!("{}: {}", aside.code, aside.vi)
         } else {
             format!("{}: {} / {}", aside.code, aside.vi, aside.en)
-        },
+        };
+        let closed = row.closed.get(&aside.seq);
+        Item {
+            id: format!("{export}#{}", aside.seq),
+            file: file.clone(),
+            locator: aside.locator,
+            key: String::new(),
+            accepted_at: row.at.to_rfc3339(),
+            state: closed.map_or(state, |_| CLOSED).to_owned(),
+            detail: None,
+            text: closed.map_or_else(|| why.clone(), |at| format!("{} ({why})", queue.closed_for(*at))),
+        }
     };
     let aside = index
         .file
@@ -272,5 +335,6 @@ mod tests {
         assert!(!matches_id("abcdef0123@vhr", "abcdef@vh"));
         assert!(!matches_id("abcdef0123@vhr", "bcdef"));
         assert!(matches_id("abcdef#3", "abc#3") && !matches_id("abcdef#3", "abc#1"));
+        assert!(matches_id("abcdef#3", "abcdef#") && !matches_id("abcdef@vhr", "abcdef#"));
     }
 }

@@ -45,6 +45,17 @@ pub enum Entry {
         /// Where it stands now.
         state: State,
     },
+    /// A person has dealt with records of an export that were set aside or refused.
+    Closed {
+        /// Which export.
+        export: ExportId,
+        /// Which records, by their place in it; 0 is the file as a whole.
+        seqs: Vec<u32>,
+        /// When.
+        at: Timestamp,
+        /// In the person's words.
+        reason: String,
+    },
     /// The source file of an export was archived or deleted, as configured.
     Retired {
         /// Which export.

@@ -14,7 +14,7 @@ use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
-use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Sync};
+use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Position, Sync};
 use crate::spool::{self, RecordRow, Spool};
 
 mod apply;
@@ -375,6 +375,32 @@ impl Queue {
         self.write_step(id, &state, Sync::Now, now).await?;
         self.wake.notify_waiters();
         Ok(state)
+    }
+
+    /// Writes down that a person has dealt with records of an export that were set aside or refused.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn close(&self, export: ExportId, seqs: Vec<u32>, reason: String, now: Timestamp) -> Result<(), Error> {
+        let _one_at_a_time = self.steps.lock().await;
+        let ticket = self.begin();
+        let entry = Entry::Closed {
+            export,
+            seqs: seqs.clone(),
+            at: now,
+            reason,
+        };
+        let positions = self.journal.append(vec![entry], Sync::Now).await?;
+        self.apply_closed(positions[0], export, &seqs)?;
+        self.end(ticket, positions[0])
+    }
+
+    /// Why a person closed something that was set aside, from the journal.
+    pub fn closed_for(&self, position: Position) -> String {
+        match self.journal.read(position) {
+            Ok(Entry::Closed { reason, .. }) => reason,
+            _ => String::new(),
+        }
     }
 
     /// What was on its way when the agent stopped: its outcome is unclear. Asked once per endpoint at start.

@@ -46,6 +46,7 @@ pub fn of_queue(config: &Config, queue: &Queue, spool: &Spool, now: Timestamp) -
             set_aside: tally.counts.set_aside + tally.counts.files_set_aside,
             records: tally.counts.mapped,
             refused: tally.counts.refused,
+            closed: tally.counts.closed,
             known: tally.counts.known,
             last_accepted: tally.last.map(Timestamp::to_rfc3339),
             ..Source::default()

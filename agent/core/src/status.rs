@@ -43,6 +43,8 @@ pub struct Source {
     pub records: u64,
     /// Records refused by the plugin.
     pub refused: u64,
+    /// Of what was set aside or refused, what a person has dealt with (`queue drop`).
+    pub closed: u64,
     /// Of the records, those known already with the same content: not sent again.
     pub known: u64,
     /// When the last file was accepted, RFC 3339.
@@ -106,11 +108,11 @@ pub struct Storage {
 }
 
 impl Status {
-    /// Whether somebody has to look: something is parked, set aside or refused, a folder or an endpoint is in trouble.
+    /// Whether somebody has to look: something is parked, set aside or refused and not dealt with, a folder or an endpoint is in trouble.
     pub fn needs_a_person(&self) -> bool {
         self.sources
             .iter()
-            .any(|source| source.set_aside + source.refused > 0 || source.trouble.is_some())
+            .any(|source| source.set_aside + source.refused > source.closed || source.trouble.is_some())
             || self
                 .endpoints
                 .iter()

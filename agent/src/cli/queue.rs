@@ -21,7 +21,7 @@ pub(super) struct Options {
 enum Verb {
     /// Những gì chưa xong, và những gì để riêng / what is not finished, and what was set aside
     Ls {
-        /// waiting, sending, parked, delivered, superseded, set-aside, refused
+        /// waiting, sending, parked, delivered, superseded, set-aside, refused, closed
         #[arg(long)]
         state: Option<String>,
         /// Chỉ nơi nhận này / only this endpoint
@@ -48,7 +48,7 @@ enum Verb {
         #[arg(required = true)]
         ids: Vec<String>,
     },
-    /// Thôi không gửi / give up
+    /// Thôi không gửi, hoặc đã xử lý xong điều để riêng / give up, or done with what was set aside
     Drop {
         /// Mã / ids
         #[arg(required = true)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vhr_core::delivery::State;
-use vhr_core::id::DeliveryId;
+use vhr_core::id::{DeliveryId, ExportId};
 
 use super::index::{DeliveryRow, ExportRow, Latest, RecordPlace};
 use super::{Error, Queue, bare};
@@ -52,6 +52,7 @@ impl Queue {
                     }
                 }
                 Entry::Step { delivery, state, .. } => self.apply_step(position, delivery, state)?,
+                Entry::Closed { export, seqs, .. } => self.apply_closed(position, *export, seqs)?,
                 Entry::Retired { .. } => {}
             }
             self.lock_marks().applied = Some(position);
@@ -69,7 +70,7 @@ impl Queue {
         accepted: &Accepted,
         rows: &[RecordRow],
     ) -> Result<(), Error> {
-        let known = self.index.export(accepted.export)?.is_some();
+        let known = self.index.export(accepted.export)?;
         let by_seq: BTreeMap<u32, &RecordRow> = rows.iter().map(|row| (row.seq, row)).collect();
         for first in &accepted.deliveries {
             for row in first.seqs.iter().filter_map(|seq| by_seq.get(seq)) {
@@ -108,11 +109,24 @@ impl Queue {
             at: accepted.at,
             plugin: accepted.plugin.clone(),
             counts: accepted.counts,
+            closed: known.as_ref().map(|row| row.closed.clone()).unwrap_or_default(),
         };
         self.index.put_export(accepted.export, &row)?;
-        if !known {
+        if known.is_none() {
             self.count_export(&row);
         }
+        Ok(())
+    }
+
+    pub(super) fn apply_closed(&self, position: Position, export: ExportId, seqs: &[u32]) -> Result<(), Error> {
+        let Some(mut row) = self.index.export(export)? else {
+            return Ok(());
+        };
+        let before = row.closed.len();
+        row.closed.extend(seqs.iter().map(|seq| (*seq, position)));
+        self.index.put_export(export, &row)?;
+        let mut tallies = self.lock_tallies();
+        tallies.sources.entry(row.source).or_default().counts.closed += (row.closed.len() - before) as u64;
         Ok(())
     }
 
@@ -171,6 +185,7 @@ impl Queue {
         sum.set_aside += u64::from(counts.set_aside);
         sum.known += u64::from(counts.known);
         sum.files_set_aside += u64::from(counts.files_set_aside);
+        sum.closed += row.closed.len() as u64;
     }
 
     pub(super) fn begin(&self) -> u64 {

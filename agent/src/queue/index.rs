@@ -3,6 +3,7 @@
 //! sled is opened guarded and never trusted: what it holds is brought up to date from the journal at each start, and when it
 //! does not open it is moved to `quarantine/` and built anew.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub struct ExportRow {
     pub plugin: Option<PluginRef>,
     /// What was in it.
     pub counts: Counts,
+    /// Of what was set aside or refused, what a person has dealt with: its place, and the journal entry that says why.
+    #[serde(default)]
+    pub closed: BTreeMap<u32, Position>,
 }
 
 /// What the index knows of a delivery.

@@ -51,6 +51,8 @@ pub struct SourceCounts {
     pub set_aside: u64,
     pub known: u64,
     pub files_set_aside: u64,
+    /// What was set aside or refused and a person has dealt with.
+    pub closed: u64,
 }
 
 impl Tally {
