@@ -101,7 +101,7 @@ fn whatever_names_and_blanks_were_around_the_tables_the_envelope_has_the_gateway
         ]),
     ];
     for odd in odd {
-        let (before, after, bytes) = split(&file(&[odd.clone()])).remove(0);
+        let (before, after, bytes) = split(&file(std::slice::from_ref(&odd))).remove(0);
         assert!(!before.in_form && after.in_form, "{odd}");
         assert_eq!(before.digest(), after.digest(), "{odd}");
         assert!(survey(&bytes[..], &Limits::default()).unwrap().in_form, "{odd}");
