@@ -7,17 +7,18 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use bytes::Bytes;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use vhr_core::config;
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
-use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
-use vhr_core::record::{ClaimForm, Record};
+use vhr_core::id::{DeliveryId, EndpointId, ExportId};
+use vhr_core::record::ClaimForm;
 use vhr_core::retry::{Allowed, Breaker, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
 use crate::clock;
-use crate::endpoint::{Claim, Parcel, Wire, failure};
+use crate::endpoint::{Parcel, Takes, Wire, failure};
 use crate::journal::Sync;
 use crate::queue::{self, Queue, RecordPlace, Taken};
 use crate::report;
@@ -31,6 +32,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(6);
 /// Steps being written down side by side; they share each sync.
 const SETTLING: usize = 256;
+
+/// Records on their way to one endpoint are together no larger than this, unless a single one is.
+const MEMORY_KIB: u32 = 32 * 1024;
 
 /// How long the loop goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,8 @@ pub struct Courier {
     spool: Spool,
     /// The batch read last: deliveries of one export follow each other.
     open_batch: Mutex<Option<(ExportId, Batch)>>,
+    /// KiB for the records on their way.
+    memory: Semaphore,
     pulse: Mutex<Pulse>,
 }
 
@@ -93,6 +99,7 @@ impl Courier {
             queue,
             spool,
             open_batch: Mutex::new(None),
+            memory: Semaphore::new(MEMORY_KIB as usize),
             pulse: Mutex::new(Pulse {
                 breaker: Breaker::closed(),
                 trouble: None,
@@ -206,6 +213,8 @@ impl Courier {
         } else {
             Sync::Later
         };
+        let room = self.room(&taken.place);
+        let _room = self.memory.acquire_many(room).await.expect("it is never closed");
         self.queue.start(taken, sync, clock::now()).await?;
         Ok(match self.parcel(taken) {
             Ok(parcel) => Ok(self.wire.send(&parcel).await),
@@ -218,32 +227,42 @@ impl Courier {
     }
 
     fn parcel(&self, taken: &Taken) -> Result<Parcel, spool::Error> {
-        let record = self.record(&taken.place, taken.id.record)?;
-        let claim = match (&record.head.claim, self.is_gateway) {
-            (ClaimForm::AsReceived, true) => Some(Claim {
-                bytes: self.spool.export_bytes(taken.place.export)?,
-                note: None,
-            }),
-            (ClaimForm::Envelope { why }, true) => record.envelope.clone().map(|bytes| Claim {
-                bytes,
-                note: Some(why.clone()),
-            }),
-            _ => None,
+        let place = &taken.place;
+        let mut record = self.batch(place.export, |batch| {
+            batch.record(taken.id.record, place.row.offset, place.row.length)
+        })?;
+        let (content, note) = match (self.wire.takes(), record.head.claim) {
+            (Takes::Bundle(profile), _) => (record.bundles.remove(profile).map(String::into_bytes), None),
+            (Takes::Claim, ClaimForm::AsReceived) => (Some(self.spool.export_bytes(place.export)?), None),
+            (Takes::Claim, ClaimForm::Envelope { why }) => (record.envelope, Some(why)),
+            (Takes::Claim, ClaimForm::SignedSeveral | ClaimForm::None) => (None, None),
         };
         Ok(Parcel {
             delivery: taken.id.clone(),
-            record,
-            claim,
+            facility: record.head.key.facility,
+            content: content.map(Bytes::from),
+            note,
         })
     }
 
-    fn record(&self, place: &RecordPlace, record: RecordId) -> Result<Record, spool::Error> {
+    /// The KiB of memory that a record is counted with while it is on its way. One that cannot be read takes little.
+    fn room(&self, place: &RecordPlace) -> u32 {
+        let bytes = self.batch(place.export, |batch| {
+            batch.record_bytes(place.row.offset, place.row.length)
+        });
+        u32::try_from(bytes.unwrap_or(0) / 1024).map_or(MEMORY_KIB, |kib| kib.clamp(1, MEMORY_KIB))
+    }
+
+    fn batch<T>(
+        &self,
+        export: ExportId,
+        read: impl FnOnce(&mut Batch) -> Result<T, spool::Error>,
+    ) -> Result<T, spool::Error> {
         let mut open = self.open_batch.lock().expect("nothing panics while holding it");
-        let batch = match open.as_mut() {
-            Some((export, batch)) if *export == place.export => batch,
-            _ => &mut open.insert((place.export, self.spool.batch(place.export)?)).1,
-        };
-        batch.record(record, place.row.offset, place.row.length)
+        match open.as_mut() {
+            Some((known, batch)) if *known == export => read(batch),
+            _ => read(&mut open.insert((export, self.spool.batch(export)?)).1),
+        }
     }
 
     /// Lets go of what the attempt had reserved, and tells the breaker how it went.

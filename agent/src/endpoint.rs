@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use vhr_core::config;
 use vhr_core::id::DeliveryId;
-use vhr_core::record::Record;
 use vhr_core::retry::{Failure, FailureKind, Outcome};
 
 use crate::clock;
@@ -88,19 +88,21 @@ pub enum Error {
 pub struct Parcel {
     /// The delivery; every attempt carries its key.
     pub delivery: DeliveryId,
-    /// The record.
-    pub record: Record,
-    /// The claim file to send, and what was done to it (for the gateway only).
-    pub claim: Option<Claim>,
+    /// `MACSKCB` of the facility where the visit was.
+    pub facility: String,
+    /// What the endpoint takes of the record ([`Wire::takes`]); none where the record does not hold it.
+    pub content: Option<Bytes>,
+    /// Why a claim file is not the one received; none: it is.
+    pub note: Option<String>,
 }
 
-/// A claim file as it leaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Why they are not those received; none: they are.
-    pub note: Option<String>,
+/// What an endpoint takes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes<'a> {
+    /// The Bundle of this profile set.
+    Bundle(&'a str),
+    /// The claim file.
+    Claim,
 }
 
 /// An endpoint's interface.
@@ -145,6 +147,14 @@ impl Wire {
             problems.extend(Self::new(endpoint).err());
         }
         problems
+    }
+
+    /// What of a record is sent there.
+    pub fn takes(&self) -> Takes<'_> {
+        match self {
+            Self::Fhir(fhir) => Takes::Bundle(fhir.profile()),
+            Self::Bhxh(_) => Takes::Claim,
+        }
     }
 
     /// One attempt.

@@ -272,7 +272,6 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
     let storage_key = state::prepare(&config.storage)?;
     let keyed = Keyed::new(&storage_key);
     let plugins = load_plugins(&config)?;
-    memory::give_back();
     let facility_name = Some(config.site.name.as_str()).filter(|name| !name.is_empty());
     let mut sets = BTreeMap::new();
     for name in config
@@ -292,6 +291,8 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         .iter()
         .zip(wires)
         .map(|(endpoint, wire)| Arc::new(Courier::new(endpoint, wire, Arc::clone(&queue), spool.clone())));
+    // Compiling plugins and catching up with the journal took more than what comes now.
+    memory::give_back();
     Ok(Arc::new(Agent {
         since: now,
         _lock: lock,

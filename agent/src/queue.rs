@@ -19,6 +19,7 @@ use crate::spool::{self, RecordRow, Spool};
 
 mod apply;
 mod index;
+mod rows;
 mod tally;
 
 use apply::Marks;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -86,19 +87,18 @@ impl Bhxh {
     }
 
     pub(super) async fn send(&self, parcel: &Parcel) -> Outcome {
-        let Some(claim) = &parcel.claim else {
+        let Some(file) = &parcel.content else {
             return Outcome::Refused("the record holds no claim file for the gateway".into());
         };
-        let facility = &parcel.record.head.key.facility;
-        let province: String = facility.chars().take(2).collect();
-        let file = STANDARD.encode(&claim.bytes);
-        let body = form([
+        let province: String = parcel.facility.chars().take(2).collect();
+        let fields = form([
             ("username", self.username.as_str()),
             ("loaiHoSo", "130"),
             ("maTinh", &province),
-            ("maCSKCB", facility),
-            ("fileHSBase64", &file),
+            ("maCSKCB", &parcel.facility),
+            ("fileHSBase64", ""),
         ]);
+        let body = Bytes::from(with_file(fields, file));
         let mut renewed = false;
         loop {
             let token = match self.token().await {
@@ -125,14 +125,14 @@ impl Bhxh {
                 continue;
             }
             return match trouble(called) {
-                Ok(answer) => self.outcome(&answer, claim),
+                Ok(answer) => self.outcome(&answer, file, parcel.note.as_deref()),
                 Err(outcome) => outcome,
             };
         }
     }
 
     /// What the gateway's answer means.
-    fn outcome(&self, answer: &Answer, claim: &super::Claim) -> Outcome {
+    fn outcome(&self, answer: &Answer, file: &[u8], note: Option<&str>) -> Outcome {
         let Some(json) = answer.json().filter(Value::is_object) else {
             let text = format!("HTTP {} with an answer that is not the gateway's", answer.status);
             return match answer.status {
@@ -151,9 +151,9 @@ impl Bhxh {
                 at: clock::now(),
                 standing: Standing::Received,
                 reference: Some(plain(&json["maGiaoDich"])).filter(|reference| !reference.is_empty()),
-                sent_sha256: sha256_hex(&claim.bytes),
+                sent_sha256: sha256_hex(file),
                 answer_sha256: sha256_hex(&answer.body),
-                note: claim.note.clone(),
+                note: note.map(str::to_owned),
             }),
             Some(Meaning::Renew) => again(FailureKind::NotLetIn, answer.retry_after, words),
             Some(Meaning::Later) => again(FailureKind::Busy, answer.retry_after, words),
@@ -267,17 +267,33 @@ pub(super) fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
         }
         body.push_str(name);
         body.push('=');
-        body.reserve(value.len() + value.len() / 16);
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() {
-                body.push(char::from(byte));
-            } else {
-                // Writing to a String cannot fail.
-                let _ = write!(body, "%{byte:02X}");
-            }
-        }
+        escape(&mut body, value);
     }
     body
+}
+
+/// The form with the file in base64 as the value of its last field. Piece by piece: a file may be large.
+fn with_file(mut body: String, file: &[u8]) -> String {
+    const PIECE: usize = 3 * 4096; // of three, so that no padding stands within
+    body.reserve(file.len() / 3 * 4 + file.len() / 16 + 64);
+    let mut piece = String::with_capacity(PIECE / 3 * 4);
+    for bytes in file.chunks(PIECE) {
+        piece.clear();
+        STANDARD.encode_string(bytes, &mut piece);
+        escape(&mut body, &piece);
+    }
+    body
+}
+
+fn escape(body: &mut String, value: &str) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            body.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(body, "%{byte:02X}");
+        }
+    }
 }
 
 fn md5_upper(text: &str) -> String {
@@ -307,7 +323,6 @@ fn results(table: &str) -> BTreeMap<String, (Meaning, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Claim;
 
     fn gateway() -> Bhxh {
         Bhxh {
@@ -340,12 +355,8 @@ mod tests {
             content_type: String::new(),
             body: body.as_bytes().to_vec(),
         };
-        let claim = Claim {
-            bytes: b"<x/>".to_vec(),
-            note: Some("split".into()),
-        };
         match trouble(Call::Answered(answer)) {
-            Ok(answer) => gateway().outcome(&answer, &claim),
+            Ok(answer) => gateway().outcome(&answer, b"<x/>", Some("split")),
             Err(outcome) => outcome,
         }
     }
@@ -427,5 +438,8 @@ mod tests {
     fn the_password_travels_as_upper_case_md5_and_base64_keeps_its_plus() {
         assert_eq!(md5_upper("password"), "5F4DCC3B5AA765D61D8327DEB882CF99");
         assert_eq!(form([("a", "x+/="), ("b", "1 ế")]), "a=x%2B%2F%3D&b=1%20%E1%BA%BF");
+        let file: Vec<u8> = (0..100_000_u32).map(|n| ((n * 31) >> 3) as u8).collect();
+        let whole = form([("a", "1"), ("file", &STANDARD.encode(&file))]);
+        assert_eq!(with_file(form([("a", "1"), ("file", "")]), &file), whole);
     }
 }

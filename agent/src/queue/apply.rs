@@ -10,7 +10,7 @@ use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, ExportId};
 
 use super::index::{DeliveryRow, ExportRow, Latest, RecordPlace};
-use super::{Error, Queue, bare};
+use super::{Error, Queue};
 use crate::journal::{self, Accepted, Entry, Position};
 use crate::spool::RecordRow;
 
@@ -84,7 +84,7 @@ impl Queue {
                 };
                 let old = self.index.delivery(&id)?;
                 let new = DeliveryRow {
-                    state: bare(&first.state),
+                    state: first.state.clone(),
                     order: old
                         .as_ref()
                         .map_or_else(|| self.order.fetch_add(1, Ordering::Relaxed), |old| old.order),
@@ -135,7 +135,7 @@ impl Queue {
             return Ok(());
         };
         let new = DeliveryRow {
-            state: bare(state),
+            state: state.clone(),
             position,
             ..old.clone()
         };

@@ -14,11 +14,12 @@ use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::time::Timestamp;
 
+use super::rows;
 use crate::journal::{Counts, Position};
 use crate::spool::RecordRow;
 
 /// Changed when the layout of the trees changes: an index of another version is built anew.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// What the index knows of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,9 +38,9 @@ pub struct ExportRow {
 }
 
 /// What the index knows of a delivery.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryRow {
-    /// Where it stands; texts are in the journal at `position`, not here.
+    /// Where it stands; texts and receipts are in the journal at `position`, not here.
     pub state: State,
     /// Accept order over the whole agent.
     pub order: u64,
@@ -52,7 +53,7 @@ pub struct DeliveryRow {
 }
 
 /// What the index knows of a record that is delivered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RecordPlace {
     /// In which batch.
     pub export: ExportId,
@@ -61,7 +62,7 @@ pub struct RecordPlace {
 }
 
 /// The newest version of a visit that goes to an endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Latest {
     /// Which record.
     pub record: RecordId,
@@ -80,6 +81,9 @@ pub enum Error {
     /// A value that does not read.
     #[error("a value in the index does not read")]
     Value(#[from] serde_json::Error),
+    /// One of the short values that does not read.
+    #[error("a value in the index does not read")]
+    Short(#[from] postcard::Error),
     /// It cannot be moved out of the way.
     #[error("could not move the damaged index {path} to quarantine")]
     Quarantine {
@@ -149,7 +153,7 @@ impl Index {
     fn try_open(path: &Path) -> Result<Self, Error> {
         let db = sled::Config::new()
             .path(path)
-            .cache_capacity(32 * 1024 * 1024)
+            .cache_capacity(8 * 1024 * 1024)
             .flush_every_ms(Some(500))
             .open()?;
         Ok(Self {
@@ -238,26 +242,26 @@ impl Index {
     }
 
     pub(super) fn record(&self, record: RecordId) -> Result<Option<RecordPlace>, Error> {
-        get(&self.records, record.as_bytes())
+        Ok(get_short::<rows::Place>(&self.records, record.as_bytes())?.map(RecordPlace::from))
     }
 
     pub(super) fn put_record(&self, place: &RecordPlace) -> Result<(), Error> {
-        put(&self.records, place.row.record.as_bytes(), place)
+        put_short(&self.records, place.row.record.as_bytes(), &rows::Place::from(place))
     }
 
     /// The newest version of a visit that goes to an endpoint.
     pub(super) fn latest(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<Latest>, Error> {
-        get(&self.latest, &visit_key(endpoint, visit))
+        Ok(get_short::<rows::Newest>(&self.latest, &visit_key(endpoint, visit))?.map(Latest::from))
     }
 
     pub(super) fn put_latest(&self, endpoint: &EndpointId, visit: &[u8; 16], latest: &Latest) -> Result<(), Error> {
-        put(&self.latest, &visit_key(endpoint, visit), latest)
+        put_short(&self.latest, &visit_key(endpoint, visit), &rows::Newest::from(latest))
     }
 
     // --- deliveries ---
 
     pub(super) fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRow>, Error> {
-        get(&self.deliveries, &delivery_key(id))
+        Ok(get_short::<rows::Delivery>(&self.deliveries, &delivery_key(id))?.map(DeliveryRow::from))
     }
 
     /// Writes a delivery's state and keeps the two orders (what is due, what is open for a visit) in step with it.
@@ -280,7 +284,7 @@ impl Index {
         } else {
             self.open.remove(open)?;
         }
-        put(&self.deliveries, &delivery_key(id), new)
+        put_short(&self.deliveries, &delivery_key(id), &rows::Delivery::from(new))
     }
 
     /// Deliveries waiting for an endpoint in the order in which they come due: when, and which record.
@@ -326,7 +330,7 @@ impl Index {
                 record: record_id(&key[(cut + 1).min(key.len())..]),
                 endpoint,
             };
-            Ok((id, serde_json::from_slice(&value)?))
+            Ok((id, postcard::from_bytes::<rows::Delivery>(&value)?.into()))
         })
     }
 }
@@ -337,6 +341,15 @@ fn get<T: DeserializeOwned>(tree: &sled::Tree, key: &[u8]) -> Result<Option<T>, 
 
 fn put<T: Serialize>(tree: &sled::Tree, key: &[u8], value: &T) -> Result<(), Error> {
     tree.insert(key, serde_json::to_vec(value)?)?;
+    Ok(())
+}
+
+fn get_short<T: DeserializeOwned>(tree: &sled::Tree, key: &[u8]) -> Result<Option<T>, Error> {
+    Ok(tree.get(key)?.map(|value| postcard::from_bytes(&value)).transpose()?)
+}
+
+fn put_short<T: Serialize>(tree: &sled::Tree, key: &[u8], value: &T) -> Result<(), Error> {
+    tree.insert(key, postcard::to_allocvec(value)?)?;
     Ok(())
 }
 
