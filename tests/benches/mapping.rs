@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p vhr-e2e --bench mapping`. All steps see the same invented visits in batches of 64. The table at the end
 //! takes turns between the steps and counts processor time, not the clock: its figures are those of one core, whatever else
-//! the machine does. (Criterion's are by the clock.)
+//! the machine does. (Criterion's are by the clock.) Its last rows are the same component without the meters that make it
+//! safe to run: what fuel and the deadline cost, and what is left is WebAssembly itself and the values copied in and out.
 
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -17,6 +18,10 @@ use vhr_agent::plugin::{Context, Host, Outcome, Payload, Plugin, SourceRecord, b
 use vhr_agent::secret::Secret;
 use vhr_core::id::ExportId;
 use vhr_plugin_qd3176 as native;
+
+use meters::Metered;
+
+mod meters;
 
 const BATCH: u64 = 64;
 const BATCHES: usize = 16;
@@ -58,6 +63,9 @@ const STEPS: &[(&str, Step)] = &[
         drop(black_box(bench.sandbox(&records)));
     }),
     ("frame, sandbox, bundle", |bench, batch| bench.whole(batch)),
+    ("sandbox, no deadline", |bench, batch| bench.metered(0, batch)),
+    ("sandbox, no fuel", |bench, batch| bench.metered(1, batch)),
+    ("sandbox, neither", |bench, batch| bench.metered(2, batch)),
 ];
 
 /// Sixty-four visits, as each step takes them.
@@ -73,6 +81,7 @@ struct Bench {
     mapper: Mapper,
     context: Context,
     native: vhr_plugin_sdk::Context,
+    metered: [Metered; 3],
     batches: Vec<Batch>,
 }
 
@@ -82,6 +91,7 @@ impl Bench {
         let built = build::build(sources.as_ref(), Some(env!("CARGO_TARGET_TMPDIR").as_ref()));
         let file = built.expect("the plugin builds").path;
         let plugin = Host::new().and_then(|host| host.load_file(&file));
+        let component = std::fs::read(&file).expect("it was just written");
         let config = profiles::config_json(PROFILE, Some("Bệnh viện Ví Dụ"), None).expect("a shipped profile set");
         let mut bench = Self {
             plugin: plugin.expect("the plugin loads"),
@@ -105,6 +115,8 @@ impl Bench {
                 profile: PROFILE.into(),
                 ext: Vec::new(),
             },
+            metered: [(true, false), (false, true), (false, false)]
+                .map(|(fuel, deadline)| Metered::new(&component, fuel, deadline)),
             batches: Vec::new(),
         };
         bench.batches = (0..BATCHES as u64).map(|seed| bench.batch(seed)).collect();
@@ -149,6 +161,13 @@ impl Bench {
 
     fn sandbox(&self, records: &[SourceRecord]) -> vhr_agent::plugin::Mapped {
         self.plugin.map(&self.context, records)
+    }
+
+    fn metered(&self, which: usize, batch: &Batch) {
+        assert_eq!(
+            self.metered[which].map(&self.context, &batch.records),
+            batch.records.len()
+        );
     }
 
     fn whole(&self, batch: &Batch) {
@@ -224,7 +243,7 @@ impl Bench {
             );
             middle.push(rates[TURNS / 2]);
         }
-        let [_, native, sandbox, framed, _] = middle[..] else {
+        let [_, native, sandbox, framed, ..] = middle[..] else {
             return;
         };
         println!("\nsandbox / native         {:8.2} (at least 0.80)", sandbox / native);
@@ -235,6 +254,8 @@ impl Bench {
 /// What this thread has had of a core, so that other programs do not count. By the clock where Linux is not there to ask.
 fn processor_time() -> Duration {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    // Linux counts at each tick and whenever a thread steps aside: so it does.
+    std::thread::yield_now();
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let nanoseconds = told.and_then(|told| told.split_whitespace().next()?.parse().ok());
     nanoseconds.map_or_else(|| BEGAN.elapsed(), Duration::from_nanos)

@@ -133,7 +133,8 @@ impl Opened {
                 for (field, value) in row.fields() {
                     json.push_str(before);
                     before = ",\"";
-                    push_json(&mut json, field);
+                    // XML allows nothing in a name that JSON would escape, and only sound names come this far.
+                    json.push_str(field);
                     json.push_str("\":\"");
                     push_json(&mut json, value);
                     json.push('"');
