@@ -3,16 +3,16 @@
 //! A silent endpoint delays no other: each has its own loop, its own connections, its own breaker. Between intake and here
 //! passes a wake-up, never data: whatever it loses, the queue finds again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vhr_core::config;
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
-use vhr_core::id::{DeliveryId, EndpointId, ExportId};
+use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::record::ClaimForm;
 use vhr_core::retry::{Allowed, Breaker, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
@@ -70,8 +70,6 @@ pub struct Courier {
     spool: Spool,
     /// The batch read last: deliveries of one export follow each other.
     open_batch: Mutex<Option<(ExportId, Batch)>>,
-    /// KiB for the records on their way.
-    memory: Semaphore,
     pulse: Mutex<Pulse>,
 }
 
@@ -84,6 +82,8 @@ type Attempts = JoinSet<(Taken, Result<Result<Outcome, spool::Error>, queue::Err
 struct Shared {
     flying: HashSet<u64>,
     there: HashSet<u64>,
+    /// KiB that each record on its way is counted with.
+    rooms: HashMap<RecordId, u32>,
 }
 
 impl Courier {
@@ -99,7 +99,6 @@ impl Courier {
             queue,
             spool,
             open_batch: Mutex::new(None),
-            memory: Semaphore::new(MEMORY_KIB as usize),
             pulse: Mutex::new(Pulse {
                 breaker: Breaker::closed(),
                 trouble: None,
@@ -140,6 +139,9 @@ impl Courier {
             tokio::pin!(woken);
             woken.as_mut().enable();
             let now = clock::now();
+            if attempts.is_empty() {
+                shared.rooms.clear(); // an attempt that panicked left its room behind
+            }
             let allowed = self.lock_pulse().breaker.allows(now);
             let room = match allowed {
                 Allowed::All => self.in_flight.saturating_sub(attempts.len()),
@@ -147,7 +149,17 @@ impl Courier {
                 Allowed::NoneBefore(_) => 0,
             };
             let taken = if room > 0 && settling.len() < SETTLING && !*stop.borrow() {
-                let may_go = |place: &RecordPlace| self.is_gateway || shared.reserve(&place.row.shares);
+                // A record that finds no room holds back those behind it: else it might wait for ever.
+                let mut full = false;
+                let may_go = |place: &RecordPlace| {
+                    let kib = self.room(place);
+                    full |= !shared.has_room(kib);
+                    let goes = !full && (self.is_gateway || shared.reserve(&place.row.shares));
+                    if goes {
+                        shared.rooms.insert(place.row.record, kib);
+                    }
+                    goes
+                };
                 self.queue.choose(&self.endpoint, now, at_once, room, may_go).await?
             } else {
                 Vec::new()
@@ -213,8 +225,6 @@ impl Courier {
         } else {
             Sync::Later
         };
-        let room = self.room(&taken.place);
-        let _room = self.memory.acquire_many(room).await.expect("it is never closed");
         self.queue.start(taken, sync, clock::now()).await?;
         Ok(match self.parcel(taken) {
             Ok(parcel) => Ok(self.wire.send(&parcel).await),
@@ -268,17 +278,19 @@ impl Courier {
     /// Lets go of what the attempt had reserved, and tells the breaker how it went.
     fn release(&self, taken: &Taken, outcome: &Result<Outcome, spool::Error>, shared: &mut Shared) {
         shared.release(&taken.place.row.shares, matches!(outcome, Ok(Outcome::Accepted(_))));
+        shared.rooms.remove(&taken.id.record);
         let mut pulse = self.lock_pulse();
         match outcome {
-            Err(_) => {}
+            Err(_) => pulse.breaker.not_told(),
             Ok(Outcome::Accepted(_)) => {
                 pulse.breaker.answered();
                 pulse.trouble = None;
             }
             Ok(Outcome::Refused(_)) => pulse.breaker.answered(),
             Ok(Outcome::TryAgain { failure, .. } | Outcome::Unclear(failure)) => {
-                if failure.kind != FailureKind::OurSide {
-                    pulse.breaker.failed(clock::now());
+                match failure.kind {
+                    FailureKind::OurSide => pulse.breaker.not_told(),
+                    _ => pulse.breaker.failed(clock::now()),
                 }
                 pulse.trouble = Some(failure.text.clone());
             }
@@ -368,6 +380,11 @@ impl Courier {
 }
 
 impl Shared {
+    /// Whether a record of that size may go beside those on their way. A single one always may.
+    fn has_room(&self, kib: u32) -> bool {
+        self.rooms.is_empty() || self.rooms.values().sum::<u32>() + kib <= MEMORY_KIB
+    }
+
     /// Reserves what a record shares with others, if nobody else on his way writes it too. What is only made when absent, and
     /// is known to be there, needs no reserving. (The lowest bit of a share says that each Bundle changes it.)
     fn reserve(&mut self, shares: &[u64]) -> bool {

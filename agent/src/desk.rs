@@ -71,7 +71,7 @@ fn list(
             if row.counts.set_aside + row.counts.refused + row.counts.files_set_aside == 0 {
                 continue;
             }
-            for item in aside_items(queue, spool, export, &row)? {
+            for item in aside_items(queue, spool, export, &row) {
                 if state.map_or(item.state == CLOSED, |state| state != item.state) {
                     continue;
                 }
@@ -114,6 +114,15 @@ async fn each(
     let mut results = Vec::new();
     for typed in ids {
         let aside = find_aside(queue, spool, typed)?;
+        if aside.iter().any(|(export, ..)| *export != aside[0].0) {
+            let why = "nhiều tệp có mã bắt đầu như vậy, hãy gõ dài hơn / several exports begin so, type more digits";
+            results.push(Done {
+                id: typed.clone(),
+                state: None,
+                why: Some(why.to_owned()),
+            });
+            continue;
+        }
         if !aside.is_empty() {
             for (export, seq, item) in aside {
                 results.push(close_one(queue, export, seq, item, close, now).await?);
@@ -192,7 +201,7 @@ fn find_aside(queue: &Queue, spool: &Spool, typed: &str) -> Result<Vec<(ExportId
         if !export.to_string().starts_with(begin) {
             continue;
         }
-        for item in aside_items(queue, spool, export, &row)? {
+        for item in aside_items(queue, spool, export, &row) {
             let place = item.id.rsplit('#').next().and_then(|place| place.parse().ok());
             if let Some(place) = place.filter(|_| matches_id(&item.id, typed)) {
                 found.push((export, place, item));
@@ -262,8 +271,19 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
     })
 }
 
-fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) -> Result<Vec<Item>, spool::Error> {
-    let index = spool.batch(export)?.index()?;
+fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) -> Vec<Item> {
+    let index = spool.batch(export).and_then(|mut batch| batch.index());
+    // What became of it is not known any more; that it was not well must still be seen.
+    let index = index.unwrap_or_else(|e| spool::Index {
+        file: Some(SetAside {
+            seq: 0,
+            locator: String::new(),
+            code: "BATCH".into(),
+            vi: report::chain(&e),
+            en: report::chain(&e),
+        }),
+        ..spool::Index::default()
+    });
     let file = file_name(spool, export);
     let item = |aside: SetAside, state: &str| {
         let why = if aside.vi == aside.en {
@@ -288,9 +308,9 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
         .into_iter()
         .chain(index.set_aside)
         .map(|aside| item(aside, "set-aside"));
-    Ok(aside
+    aside
         .chain(index.refused.into_iter().map(|refused| item(refused, "refused")))
-        .collect())
+        .collect()
 }
 
 fn file_name(spool: &Spool, export: ExportId) -> String {

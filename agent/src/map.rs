@@ -294,7 +294,7 @@ impl Mapper {
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
             plugin: plugin_ref(plugin),
-            signed: survey.signed,
+            signed: survey.signed || framed.opened.signed,
             claim: form,
             issues: issues
                 .into_iter()

@@ -153,6 +153,11 @@ impl Breaker {
         self.probing = self.open_until.is_some();
     }
 
+    /// An attempt ended that says nothing about the endpoint; if it was the probe, another one may go.
+    pub fn not_told(&mut self) {
+        self.probing = false;
+    }
+
     /// The endpoint answered as one of its kind does, whatever it said.
     pub fn answered(&mut self) {
         *self = Self::closed();
@@ -208,6 +213,21 @@ mod tests {
             if attempt > 12 {
                 prop_assert!(wait >= policy.longest / 2);
             }
+        }
+
+        #[test]
+        fn a_probe_that_tells_nothing_is_followed_by_another(failures in 5u32..50) {
+            let mut breaker = Breaker::closed();
+            let mut now = noon();
+            for _ in 0..failures {
+                breaker.failed(now);
+            }
+            now = now.plus(Breaker::LONGEST);
+            prop_assert_eq!(breaker.allows(now), Allowed::One);
+            breaker.probe_started();
+            prop_assert_ne!(breaker.allows(now), Allowed::One);
+            breaker.not_told();
+            prop_assert_eq!(breaker.allows(now), Allowed::One);
         }
 
         #[test]

@@ -4,13 +4,20 @@ use std::{borrow::Cow, ops::Range};
 
 use quick_xml::{Reader, events::Event};
 
-use super::{Limits, fault::Bad, rows::resolve, strict};
+use super::{
+    Limits,
+    fault::Bad,
+    rows::{is_signature, resolve},
+    strict,
+};
 
 /// What a `HOSO` holds.
 pub(super) struct Files<'a> {
     pub(super) files: Vec<File<'a>>,
     /// The names of its elements are as the gateway has them.
     pub(super) plain: bool,
+    /// There is a signature in it.
+    pub(super) signed: bool,
 }
 
 /// A `FILEHOSO`.
@@ -35,7 +42,7 @@ pub(super) fn files<'a>(hoso: &'a str, limits: &Limits) -> Result<Files<'a>, (Ba
     let mut reader = Reader::from_str(hoso);
     reader.config_mut().check_comments = true;
     let mut files: Vec<File<'a>> = Vec::new();
-    let mut plain = true;
+    let (mut plain, mut signed) = (true, false);
     let (mut name, mut body, mut depth) = (None, None, 0_usize);
     loop {
         let from = reader.buffer_position() as usize;
@@ -43,12 +50,16 @@ pub(super) fn files<'a>(hoso: &'a str, limits: &Limits) -> Result<Files<'a>, (Ba
             Ok(Event::Start(start) | Event::Empty(start)) if !strict::sound(&start) => return Err((Bad::Xml, from)),
             Ok(Event::Start(start)) => {
                 plain &= strict::plain(&start);
+                let seal = is_signature(start.local_name().as_ref());
                 match (depth, start.local_name().as_ref()) {
                     (0, b"HOSO") | (1, b"FILEHOSO") => depth += 1,
                     (2, b"LOAIHOSO") if name.is_none() => name = Some(content(&mut reader, hoso, limits)?.text),
                     (2, b"NOIDUNGFILE") if body.is_none() => body = Some(content(&mut reader, hoso, limits)?),
                     (2, b"LOAIHOSO" | b"NOIDUNGFILE") => return Err((Bad::Doubled, from)),
-                    (1 | 2, _) => _ = content(&mut reader, hoso, limits)?,
+                    (1 | 2, _) => {
+                        let held = content(&mut reader, hoso, limits)?;
+                        signed |= seal && (held.root.is_some() || !held.text.trim().is_empty());
+                    }
                     _ => return Err((Bad::Xml, from)),
                 }
             }
@@ -72,8 +83,9 @@ pub(super) fn files<'a>(hoso: &'a str, limits: &Limits) -> Result<Files<'a>, (Ba
                 return Err((Bad::Stray, from));
             }
             Ok(Event::CData(_) | Event::GeneralRef(_)) => return Err((Bad::Stray, from)),
+            Ok(Event::Decl(_)) => plain = false,
             Ok(Event::DocType(_)) => return Err((Bad::Dtd, from)),
-            Ok(Event::Eof) if depth == 0 && !files.is_empty() => return Ok(Files { files, plain }),
+            Ok(Event::Eof) if depth == 0 && !files.is_empty() => return Ok(Files { files, plain, signed }),
             Ok(Event::Eof) => return Err((if depth == 0 { Bad::NoTable } else { Bad::Xml }, from)),
             Ok(_) => {}
             Err(_) => return Err((Bad::Xml, reader.error_position() as usize)),

@@ -39,6 +39,8 @@ pub struct Opened {
     tables: Vec<(usize, Range<u32>)>,
     /// Every `NOIDUNGFILE` is plain base64 of a UTF-8 XML document.
     pub in_form: bool,
+    /// There is a signature in the record, beside its tables.
+    pub signed: bool,
     /// Names of tables nobody knows: not mapped, kept in the envelope. Damaged names show as `?`.
     pub unknown: Vec<String>,
     unknown_digests: Vec<[u8; 32]>,
@@ -74,11 +76,12 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
         return Err(outer(Bad::Control, at));
     }
     let files = files(hoso, limits).map_err(|(bad, at)| outer(bad, at))?;
-    let Files { files, plain } = files;
+    let Files { files, plain, signed } = files;
     let mut opened = Opened {
         store: Store::with_capacity(hoso.len() * 3 / 4),
         tables: Vec::with_capacity(files.len()),
         in_form: plain,
+        signed,
         unknown: Vec::new(),
         unknown_digests: Vec::new(),
         contents: Vec::with_capacity(files.len()),

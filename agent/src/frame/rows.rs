@@ -275,7 +275,7 @@ fn no_text(value: &mut String) -> Result<(), Bad> {
 }
 
 /// Elements that sign and are never data, wherever they stand.
-fn is_signature(local_name: &[u8]) -> bool {
+pub(super) fn is_signature(local_name: &[u8]) -> bool {
     matches!(local_name, b"CHUKYDONVI" | b"Signature")
 }
 

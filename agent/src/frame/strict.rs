@@ -7,6 +7,9 @@ use quick_xml::{
 
 use super::rows::{control, resolve};
 
+/// No element of these files has more attributes.
+const ATTRIBUTES: usize = 64;
+
 /// Whether a start tag has a name and attributes as XML wants them.
 pub(super) fn sound(start: &BytesStart<'_>) -> bool {
     let name = start.name();
@@ -16,7 +19,21 @@ pub(super) fn sound(start: &BytesStart<'_>) -> bool {
     name.first().is_some_and(|b| begins(*b))
         && name.iter().all(goes_on)
         // Nearly no tag has attributes: then there is nothing behind the name.
-        && (start.len() == name.len() || start.attributes().all(|a| a.is_ok_and(|a| !a.value.contains(&b'<'))))
+        && (start.len() == name.len() || attributes_are_sound(start))
+}
+
+/// Few enough to compare each with all before it, with values as XML wants them.
+fn attributes_are_sound(start: &BytesStart<'_>) -> bool {
+    let value_is = |value: &[u8]| {
+        let text = std::str::from_utf8(value).ok();
+        !value.contains(&b'<') && text.is_some_and(|text| quick_xml::escape::unescape(text).is_ok())
+    };
+    let mut attributes = start.attributes();
+    let few = attributes
+        .by_ref()
+        .take(ATTRIBUTES)
+        .all(|a| a.is_ok_and(|a| value_is(&a.value)));
+    few && attributes.next().is_none()
 }
 
 /// Whether the bytes are one well-formed document whose names have no prefix and no default namespace, as the gateway's are.
@@ -49,7 +66,9 @@ fn walk(text: &str) -> Option<bool> {
                 depth -= 1; // the reader lets no end tag pass that has no start
                 true
             }
-            Event::Text(text) => depth > 0 || text.trim_ascii().is_empty(),
+            Event::Text(text) => {
+                (depth > 0 || text.trim_ascii().is_empty()) && memchr::memmem::find(&text, b"]]>").is_none()
+            }
             Event::CData(_) => depth > 0,
             Event::GeneralRef(reference) => depth > 0 && resolve(&reference).is_ok(),
             Event::Decl(_) => from == 0,

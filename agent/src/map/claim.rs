@@ -20,6 +20,7 @@ pub fn form(
     claim: plugin::Claim,
 ) -> Result<(ClaimForm, Option<Vec<u8>>), &'static str> {
     let named = Survey {
+        signed: survey.signed || opened.signed,
         facility: survey.facility.clone().or_else(|| Some(facility.to_owned())),
         ..survey.clone()
     };
@@ -145,6 +146,18 @@ mod tests {
             formed(&several, plugin::Claim::AsReceived),
             (ClaimForm::SignedSeveral, None)
         );
+    }
+
+    #[test]
+    fn a_record_with_a_signature_of_its_own_is_not_split_off() {
+        let file =
+            text(&File { visits: 2, ..PLAIN }).replace("</FILEHOSO>", "</FILEHOSO><CHUKYDONVI>MIIB</CHUKYDONVI>");
+        let limits = frame::Limits::default();
+        let survey = frame::survey(file.as_bytes(), &limits).unwrap();
+        let cut = frame::records(file.as_bytes(), &limits).next().unwrap().unwrap();
+        let opened = frame::open(&cut, &limits).unwrap();
+        let formed = form(&survey, &cut, &opened, "79999", plugin::Claim::AsReceived).unwrap();
+        assert_eq!(formed, (ClaimForm::SignedSeveral, None));
     }
 
     #[test]

@@ -61,6 +61,8 @@ fn a_file_is_in_form_if_a_strict_parser_takes_what_is_around_its_records() {
         (replaced("</THONGTINDONVI>", ""), false),
         (replaced("<GIAMDINHHS>", "<GIAMDINHHS xmlns='urn:x'>"), false),
         (replaced("<GIAMDINHHS>", "<GIAMDINHHS a=1>"), false),
+        (replaced("<GIAMDINHHS>", "<GIAMDINHHS a='x & y'>"), false),
+        (replaced("<DANHSACHHOSO>", "<DANHSACHHOSO>]]>"), false),
         (replaced("<GIAMDINHHS>", "<GIAMDINHHS a='1' a='2'>"), false),
         (replaced("<DANHSACHHOSO>", "<DANHSACHHOSO> & "), false),
         (replaced("<DANHSACHHOSO>", "<DANHSACHHOSO><1/>"), false),

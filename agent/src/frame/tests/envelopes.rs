@@ -90,6 +90,7 @@ fn whatever_names_and_blanks_were_around_the_tables_the_envelope_has_the_gateway
     let odd = [
         visit("A").replace("XML1", " xml1 "),
         visit("A").replace("<HOSO>", "<HOSO xmlns='urn:x'>"),
+        visit("A").replace("<HOSO>", "<HOSO><?xml version='1.0'?>"),
         visit("A")
             .replace("</", "</n:")
             .replace("<", "<n:")
