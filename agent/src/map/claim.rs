@@ -150,14 +150,18 @@ mod tests {
 
     #[test]
     fn a_record_with_a_signature_of_its_own_is_not_split_off() {
-        let file =
-            text(&File { visits: 2, ..PLAIN }).replace("</FILEHOSO>", "</FILEHOSO><CHUKYDONVI>MIIB</CHUKYDONVI>");
-        let limits = frame::Limits::default();
-        let survey = frame::survey(file.as_bytes(), &limits).unwrap();
-        let cut = frame::records(file.as_bytes(), &limits).next().unwrap().unwrap();
-        let opened = frame::open(&cut, &limits).unwrap();
-        let formed = form(&survey, &cut, &opened, "79999", plugin::Claim::AsReceived).unwrap();
-        assert_eq!(formed, (ClaimForm::SignedSeveral, None));
+        let formed = |seal: &str| {
+            let several = text(&File { visits: 2, ..PLAIN });
+            let file = several.replace("</FILEHOSO>", &format!("</FILEHOSO><CHUKYDONVI>{seal}</CHUKYDONVI>"));
+            let limits = frame::Limits::default();
+            let survey = frame::survey(file.as_bytes(), &limits).unwrap();
+            let cut = frame::records(file.as_bytes(), &limits).next().unwrap().unwrap();
+            let opened = frame::open(&cut, &limits).unwrap();
+            form(&survey, &cut, &opened, "79999", plugin::Claim::AsReceived).unwrap()
+        };
+        assert_eq!(formed("MIIB"), (ClaimForm::SignedSeveral, None));
+        assert_eq!(formed("<Signature/>"), (ClaimForm::SignedSeveral, None));
+        assert!(matches!(formed(" "), (ClaimForm::Envelope { .. }, Some(_))));
     }
 
     #[test]
