@@ -185,6 +185,12 @@ impl Opened {
         };
         let before = self.store.row_count();
         let content = match &file.content.root {
+            None if bare(&file.content.text).is_empty() => {
+                // A table without a document says nothing, and a strict gateway refuses it: the envelope goes without.
+                self.in_form = false;
+                self.tables.push((number, before..before));
+                return Ok(());
+            }
             Some(root) => {
                 let read = self.store.read(&hoso[root.clone()], limits);
                 read.map_err(|(bad, at)| Wrong::Inline(bad, root.start + at))?;
@@ -207,10 +213,6 @@ impl Opened {
     fn take_text(&mut self, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Result<Content, Wrong> {
         let content = &file.content;
         let text = bare(&content.text);
-        if text.is_empty() {
-            self.in_form = false;
-            return Ok(Content::AsIs(content.range.clone()));
-        }
         let mut in_form = content.plain && text.len() == content.text.trim().len();
         let mut wrapped = false;
         let document = if text.starts_with('<') {

@@ -112,6 +112,20 @@ fn whatever_names_and_blanks_were_around_the_tables_the_envelope_has_the_gateway
 }
 
 #[test]
+fn a_table_without_a_document_is_left_out() {
+    let file = file(&[hoso(&[
+        table("XML1", &summary("A")),
+        raw("XML4", " "),
+        raw("XML5", "<![CDATA[]]>"),
+    ])]);
+    let (before, after, bytes) = split(&file).remove(0);
+    assert!(!before.in_form && after.in_form);
+    assert_eq!(before.digest(), after.digest());
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains("XML1") && !text.contains("XML4") && !text.contains("XML5"));
+}
+
+#[test]
 fn prefixes_borrowed_from_the_root_come_along() {
     let inline = "<TONG_HOP><MA_LK>A</MA_LK><NGAY_RA xsi:nil=\"true\"/></TONG_HOP>";
     let file = file(&[hoso(&[raw("XML1", inline)])]);
