@@ -39,6 +39,10 @@ fn however_often_it_is_killed_every_visit_arrives_once_or_waits_in_doubt() {
         let now = world.gateway.accepted_count() as u64 + world.fhir.transactions();
         killed_in_the_middle += usize::from(now > before);
     }
+    assert!(
+        killed_in_the_middle > KILLS / 2,
+        "the kills came too early to say anything"
+    );
     world.run(&["run", "--once", "--now"]);
     let done = world.run(&["run", "--once", "--now"]);
     assert!(matches!(done.code, Some(0 | 65)), "{done:?}");

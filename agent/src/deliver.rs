@@ -3,7 +3,7 @@
 //! A silent endpoint delays no other: each has its own loop, its own connections, its own breaker. Between intake and here
 //! passes a wake-up, never data: whatever it loses, the queue finds again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vhr_core::config;
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
-use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
-use vhr_core::record::ClaimForm;
+use vhr_core::id::{DeliveryId, EndpointId, ExportId};
+use vhr_core::record::{ClaimForm, Record};
 use vhr_core::retry::{Allowed, Breaker, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
 use crate::clock;
-use crate::endpoint::{Parcel, Takes, Wire, failure};
+use crate::endpoint::{Parcel, Takes, Wire, again};
 use crate::journal::Sync;
 use crate::queue::{self, Queue, RecordPlace, Taken};
 use crate::report;
@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// Steps being written down side by side; they share each sync.
 const SETTLING: usize = 256;
 
-/// Records on their way to one endpoint are together no larger than this, unless a single one is.
-const MEMORY_KIB: u32 = 32 * 1024;
+/// Records on their way to one endpoint are together no larger than this, in bytes, unless a single one is.
+const MEMORY: u64 = 32 * 1024 * 1024;
 
 /// How long the loop goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,6 @@ pub struct Pulse {
 pub struct Courier {
     endpoint: EndpointId,
     wire: Wire,
-    is_gateway: bool,
     in_flight: usize,
     in_doubt: InDoubt,
     policy: RetryPolicy,
@@ -82,8 +81,8 @@ type Attempts = JoinSet<(Taken, Result<Result<Outcome, spool::Error>, queue::Err
 struct Shared {
     flying: HashSet<u64>,
     there: HashSet<u64>,
-    /// KiB that each record on its way is counted with.
-    rooms: HashMap<RecordId, u32>,
+    /// What the records on their way come to.
+    bytes: u64,
 }
 
 impl Courier {
@@ -92,7 +91,6 @@ impl Courier {
         Self {
             endpoint: EndpointId::new(&endpoint.name),
             wire,
-            is_gateway: matches!(endpoint.kind, config::Kind::Bhxh { .. }),
             in_flight: usize::try_from(endpoint.in_flight).unwrap_or(1).max(1),
             in_doubt: endpoint.in_doubt,
             policy: RetryPolicy::default(),
@@ -140,7 +138,7 @@ impl Courier {
             woken.as_mut().enable();
             let now = clock::now();
             if attempts.is_empty() {
-                shared.rooms.clear(); // an attempt that panicked left its room behind
+                shared.bytes = 0; // an attempt that panicked left its own behind
             }
             let allowed = self.lock_pulse().breaker.allows(now);
             let room = match allowed {
@@ -151,12 +149,13 @@ impl Courier {
             let taken = if room > 0 && settling.len() < SETTLING && !*stop.borrow() {
                 // A record that finds no room holds back those behind it: else it might wait for ever.
                 let mut full = false;
+                let takes_claims = self.wire.takes() == Takes::Claim;
                 let may_go = |place: &RecordPlace| {
-                    let kib = self.room(place);
-                    full |= !shared.has_room(kib);
-                    let goes = !full && (self.is_gateway || shared.reserve(&place.row.shares));
+                    let size = u64::from(place.row.size);
+                    full |= shared.bytes > 0 && shared.bytes + size > MEMORY;
+                    let goes = !full && (takes_claims || shared.reserve(&place.row.shares));
                     if goes {
-                        shared.rooms.insert(place.row.record, kib);
+                        shared.bytes += size;
                     }
                     goes
                 };
@@ -228,19 +227,14 @@ impl Courier {
         self.queue.start(taken, sync, clock::now()).await?;
         Ok(match self.parcel(taken) {
             Ok(parcel) => Ok(self.wire.send(&parcel).await),
-            Err(e) if e.may_pass() => Ok(Outcome::TryAgain {
-                after: None,
-                failure: failure(FailureKind::OurSide, report::chain(&e)),
-            }),
+            Err(e) if e.may_pass() => Ok(again(FailureKind::OurSide, None, report::chain(&e))),
             Err(e) => Err(e),
         })
     }
 
     fn parcel(&self, taken: &Taken) -> Result<Parcel, spool::Error> {
         let place = &taken.place;
-        let mut record = self.batch(place.export, |batch| {
-            batch.record(taken.id.record, place.row.offset, place.row.length)
-        })?;
+        let mut record = self.record(place)?;
         let (content, note) = match (self.wire.takes(), record.head.claim) {
             (Takes::Bundle(profile), _) => (record.bundles.remove(profile).map(String::into_bytes), None),
             (Takes::Claim, ClaimForm::AsReceived) => (Some(self.spool.export_bytes(place.export)?), None),
@@ -255,30 +249,19 @@ impl Courier {
         })
     }
 
-    /// The KiB of memory that a record is counted with while it is on its way. One that cannot be read takes little.
-    fn room(&self, place: &RecordPlace) -> u32 {
-        let bytes = self.batch(place.export, |batch| {
-            batch.record_bytes(place.row.offset, place.row.length)
-        });
-        u32::try_from(bytes.unwrap_or(0) / 1024).map_or(MEMORY_KIB, |kib| kib.clamp(1, MEMORY_KIB))
-    }
-
-    fn batch<T>(
-        &self,
-        export: ExportId,
-        read: impl FnOnce(&mut Batch) -> Result<T, spool::Error>,
-    ) -> Result<T, spool::Error> {
+    fn record(&self, place: &RecordPlace) -> Result<Record, spool::Error> {
         let mut open = self.open_batch.lock().expect("nothing panics while holding it");
-        match open.as_mut() {
-            Some((known, batch)) if *known == export => read(batch),
-            _ => read(&mut open.insert((export, self.spool.batch(export)?)).1),
-        }
+        let batch = match open.as_mut() {
+            Some((export, batch)) if *export == place.export => batch,
+            _ => &mut open.insert((place.export, self.spool.batch(place.export)?)).1,
+        };
+        batch.record(place.row.record, place.row.offset, place.row.length)
     }
 
     /// Lets go of what the attempt had reserved, and tells the breaker how it went.
     fn release(&self, taken: &Taken, outcome: &Result<Outcome, spool::Error>, shared: &mut Shared) {
         shared.release(&taken.place.row.shares, matches!(outcome, Ok(Outcome::Accepted(_))));
-        shared.rooms.remove(&taken.id.record);
+        shared.bytes = shared.bytes.saturating_sub(taken.place.row.size.into());
         let mut pulse = self.lock_pulse();
         match outcome {
             Err(_) => pulse.breaker.not_told(),
@@ -380,11 +363,6 @@ impl Courier {
 }
 
 impl Shared {
-    /// Whether a record of that size may go beside those on their way. A single one always may.
-    fn has_room(&self, kib: u32) -> bool {
-        self.rooms.is_empty() || self.rooms.values().sum::<u32>() + kib <= MEMORY_KIB
-    }
-
     /// Reserves what a record shares with others, if nobody else on his way writes it too. What is only made when absent, and
     /// is known to be there, needs no reserving. (The lowest bit of a share says that each Bundle changes it.)
     fn reserve(&mut self, shares: &[u64]) -> bool {

@@ -71,7 +71,7 @@ fn list(
             if row.counts.set_aside + row.counts.refused + row.counts.files_set_aside == 0 {
                 continue;
             }
-            for item in aside_items(queue, spool, export, &row) {
+            for (_, item) in aside_items(queue, spool, export, &row) {
                 if state.map_or(item.state == CLOSED, |state| state != item.state) {
                     continue;
                 }
@@ -114,29 +114,16 @@ async fn each(
     let mut results = Vec::new();
     for typed in ids {
         let aside = find_aside(queue, spool, typed)?;
-        if aside.iter().any(|(export, ..)| *export != aside[0].0) {
-            let why = "nhiều tệp có mã bắt đầu như vậy, hãy gõ dài hơn / several exports begin so, type more digits";
-            results.push(Done {
-                id: typed.clone(),
-                state: None,
-                why: Some(why.to_owned()),
-            });
-            continue;
-        }
         if !aside.is_empty() {
-            for (export, seq, item) in aside {
-                results.push(close_one(queue, export, seq, item, close, now).await?);
-            }
+            results.extend(close_all(queue, typed, aside, close, now).await?);
             continue;
         }
         let found = find(queue, typed)?;
         if found.is_empty() {
-            let why = "không có lượt gửi nào có mã này / there is no such delivery".to_owned();
-            results.push(Done {
-                id: typed.clone(),
-                state: None,
-                why: Some(why),
-            });
+            results.push(not_done(
+                typed,
+                "không có lượt gửi nào có mã này / there is no such delivery",
+            ));
         }
         for (id, row) in found {
             // Asked for by record alone, what has arrived is not meant.
@@ -144,50 +131,58 @@ async fn each(
                 continue;
             }
             results.push(match queue.ask(&id, now, &next).await {
-                Ok(state) => Done {
-                    id: id.to_string(),
-                    state: Some(state.name().into()),
-                    why: None,
-                },
-                Err(e) => Done {
-                    id: id.to_string(),
-                    state: None,
-                    why: Some(report::chain(&e)),
-                },
+                Ok(state) => done(&id.to_string(), state.name()),
+                Err(e) => not_done(&id.to_string(), &report::chain(&e)),
             });
         }
     }
     Ok(Reply::Done { results })
 }
 
-async fn close_one(
-    queue: &Queue,
-    export: ExportId,
-    seq: u32,
-    item: Item,
-    reason: Option<&str>,
-    now: Timestamp,
-) -> Result<Done, queue::Error> {
-    let why = match reason {
-        Some(_) if item.state == CLOSED => "đã xử lý rồi / it was dealt with already",
-        Some(reason) => {
-            queue.close(export, vec![seq], reason.to_owned(), now).await?;
-            return Ok(Done {
-                id: item.id,
-                state: Some(CLOSED.into()),
-                why: None,
-            });
-        }
-        None => {
-            "đã để riêng, không gửi được: sửa trên HIS, xuất lại, rồi `queue drop` / \
-             it was set aside and cannot be sent: correct it in the HIS, export it again, then `queue drop`"
-        }
-    };
-    Ok(Done {
-        id: item.id,
+fn done(id: &str, state: &str) -> Done {
+    Done {
+        id: id.to_owned(),
+        state: Some(state.to_owned()),
+        why: None,
+    }
+}
+
+fn not_done(id: &str, why: &str) -> Done {
+    Done {
+        id: id.to_owned(),
         state: None,
         why: Some(why.to_owned()),
-    })
+    }
+}
+
+/// Closes what was found, where there is a reason.
+async fn close_all(
+    queue: &Queue,
+    typed: &str,
+    aside: Vec<(ExportId, u32, Item)>,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Done>, queue::Error> {
+    let export = aside[0].0;
+    if aside.iter().any(|(other, ..)| *other != export) {
+        let why = "nhiều tệp có mã bắt đầu như vậy, hãy gõ dài hơn / several exports begin so, type more digits";
+        return Ok(vec![not_done(typed, why)]);
+    }
+    let Some(reason) = reason else {
+        let why = "đã để riêng, không gửi được: sửa trên HIS, xuất lại, rồi `queue drop` / \
+                   it was set aside and cannot be sent: correct it in the HIS, export it again, then `queue drop`";
+        return Ok(aside.iter().map(|(.., item)| not_done(&item.id, why)).collect());
+    };
+    let (closed, open): (Vec<_>, Vec<_>) = aside.into_iter().partition(|(.., item)| item.state == CLOSED);
+    if !open.is_empty() {
+        let seqs = open.iter().map(|(_, seq, _)| *seq).collect();
+        queue.close(export, seqs, reason.to_owned(), now).await?;
+    }
+    let why = "đã xử lý rồi / it was dealt with already";
+    let closed = closed.iter().map(|(.., item)| not_done(&item.id, why));
+    Ok(closed
+        .chain(open.iter().map(|(.., item)| done(&item.id, CLOSED)))
+        .collect())
 }
 
 /// What was set aside or refused, by what a person typed: `<export>#<place>`, or `<export>#` for all of an export.
@@ -201,12 +196,9 @@ fn find_aside(queue: &Queue, spool: &Spool, typed: &str) -> Result<Vec<(ExportId
         if !export.to_string().starts_with(begin) {
             continue;
         }
-        for item in aside_items(queue, spool, export, &row) {
-            let place = item.id.rsplit('#').next().and_then(|place| place.parse().ok());
-            if let Some(place) = place.filter(|_| matches_id(&item.id, typed)) {
-                found.push((export, place, item));
-            }
-        }
+        let items = aside_items(queue, spool, export, &row).into_iter();
+        let typed = items.filter(|(_, item)| matches_id(&item.id, typed));
+        found.extend(typed.map(|(seq, item)| (export, seq, item)));
     }
     Ok(found)
 }
@@ -271,7 +263,7 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
     })
 }
 
-fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) -> Vec<Item> {
+fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) -> Vec<(u32, Item)> {
     let index = spool.batch(export).and_then(|mut batch| batch.index());
     // What became of it is not known any more; that it was not well must still be seen.
     let index = index.unwrap_or_else(|e| spool::Index {
@@ -292,7 +284,7 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
             format!("{}: {} / {}", aside.code, aside.vi, aside.en)
         };
         let closed = row.closed.get(&aside.seq);
-        Item {
+        let item = Item {
             id: format!("{export}#{}", aside.seq),
             file: file.clone(),
             locator: aside.locator,
@@ -301,7 +293,8 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
             state: closed.map_or(state, |_| CLOSED).to_owned(),
             detail: None,
             text: closed.map_or_else(|| why.clone(), |at| format!("{} ({why})", queue.closed_for(*at))),
-        }
+        };
+        (aside.seq, item)
     };
     let aside = index
         .file

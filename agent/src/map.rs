@@ -115,7 +115,9 @@ impl Mapper {
                     let (id, body) = record.seal();
                     match batch.add(&body) {
                         Ok((offset, length)) => {
-                            index.mapped.push(self.row(&record, &shares, id, offset, length));
+                            index
+                                .mapped
+                                .push(self.row(&record, &shares, id, offset, length, body.len()));
                             sealed(&record.head);
                         }
                         Err(e) => failure = Some(e),
@@ -319,6 +321,7 @@ impl Mapper {
         id: vhr_core::id::RecordId,
         offset: u64,
         length: u32,
+        size: usize,
     ) -> RecordRow {
         let key = &record.head.key;
         let share = |share: &bundle::Share| {
@@ -331,6 +334,7 @@ impl Mapper {
             seq: record.head.seq,
             offset,
             length,
+            size: u32::try_from(size).unwrap_or(u32::MAX),
             visit: self
                 .keyed
                 .digest("visit", &[key.facility.as_bytes(), key.visit.as_bytes()]),

@@ -9,16 +9,17 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Notify;
-use vhr_core::delivery::{InDoubt, Reason, ReasonKind, State};
+use vhr_core::delivery::{InDoubt, ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
-use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Position, Sync};
+use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Sync};
 use crate::spool::{self, RecordRow, Spool};
 
 mod apply;
 mod index;
+mod look;
 mod rows;
 mod tally;
 
@@ -396,14 +397,6 @@ impl Queue {
         self.end(ticket, positions[0])
     }
 
-    /// Why a person closed something that was set aside, from the journal.
-    pub fn closed_for(&self, position: Position) -> String {
-        match self.journal.read(position) {
-            Ok(Entry::Closed { reason, .. }) => reason,
-            _ => String::new(),
-        }
-    }
-
     /// What was on its way when the agent stopped: its outcome is unclear. Asked once per endpoint at start.
     ///
     /// # Errors
@@ -479,88 +472,6 @@ impl Queue {
         Ok(moved)
     }
 
-    /// When the first waiting delivery of an endpoint comes due.
-    ///
-    /// # Errors
-    /// When the index fails.
-    pub fn next_due(&self, endpoint: &EndpointId) -> Result<Option<Timestamp>, Error> {
-        Ok(self.index.due(endpoint).next().transpose()?.map(|(when, _)| when))
-    }
-
-    /// How many deliveries of an endpoint stand where.
-    pub fn tally(&self, endpoint: &EndpointId) -> Tally {
-        self.lock_tallies().endpoints.get(endpoint).copied().unwrap_or_default()
-    }
-
-    /// Endpoints that have deliveries, configured or not.
-    pub fn endpoints(&self) -> Vec<EndpointId> {
-        self.lock_tallies().endpoints.keys().cloned().collect()
-    }
-
-    /// What came of a source.
-    pub fn source_tally(&self, source: &str) -> SourceTally {
-        self.lock_tallies().sources.get(source).copied().unwrap_or_default()
-    }
-
-    /// When the oldest waiting delivery of an endpoint was accepted, among the first that come due.
-    ///
-    /// # Errors
-    /// When the index fails.
-    pub fn oldest_waiting(&self, endpoint: &EndpointId) -> Result<Option<Timestamp>, Error> {
-        let mut oldest = None;
-        for item in self.index.due(endpoint).take(10_000) {
-            let id = DeliveryId {
-                record: item?.1,
-                endpoint: endpoint.clone(),
-            };
-            let accepted = self.index.delivery(&id)?.map(|row| row.accepted_at);
-            oldest = [oldest, accepted].into_iter().flatten().min();
-        }
-        Ok(oldest)
-    }
-
-    /// All deliveries, for lists.
-    pub fn deliveries(&self) -> impl Iterator<Item = Result<(DeliveryId, DeliveryRow), Error>> + use<> {
-        self.index.deliveries().map(|item| Ok(item?))
-    }
-
-    /// All accepted exports, for lists.
-    pub fn exports(&self) -> impl Iterator<Item = Result<(ExportId, ExportRow), Error>> + use<> {
-        self.index.exports().map(|item| Ok(item?))
-    }
-
-    /// Where a record lies.
-    ///
-    /// # Errors
-    /// When the index fails.
-    pub fn place(&self, record: RecordId) -> Result<Option<RecordPlace>, Error> {
-        Ok(self.index.record(record)?)
-    }
-
-    /// One delivery's row.
-    ///
-    /// # Errors
-    /// When the index fails.
-    pub fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRow>, Error> {
-        Ok(self.index.delivery(id)?)
-    }
-
-    /// A state with its texts, from the journal; as in the index where the journal does not tell.
-    pub fn full_state(&self, id: &DeliveryId, row: &DeliveryRow) -> State {
-        match self.journal.read(row.position) {
-            Ok(Entry::Step { delivery, state, .. }) if delivery == *id => state,
-            Ok(Entry::Accepted(accepted)) => {
-                let same = |first: &&First| first.endpoint == id.endpoint && bare(&first.state) == row.state;
-                accepted
-                    .deliveries
-                    .iter()
-                    .find(same)
-                    .map_or_else(|| row.state.clone(), |first| first.state.clone())
-            }
-            _ => row.state.clone(),
-        }
-    }
-
     /// Size, time and export last seen under a path (by its keyed digest).
     ///
     /// # Errors
@@ -621,29 +532,6 @@ fn step(id: &DeliveryId, at: Timestamp, state: &State) -> Entry {
         delivery: id.clone(),
         at,
         state: state.clone(),
-    }
-}
-
-/// A state without its texts, which may hold an endpoint's words about a patient: those stay in the journal.
-fn bare(state: &State) -> State {
-    match state {
-        State::Waiting {
-            attempt,
-            not_before,
-            last,
-        } => State::Waiting {
-            attempt: *attempt,
-            not_before: *not_before,
-            last: last.as_ref().map(|failure| Failure {
-                text: String::new(),
-                ..failure.clone()
-            }),
-        },
-        State::Parked(reason) => State::Parked(Reason {
-            text: String::new(),
-            ..reason.clone()
-        }),
-        other => other.clone(),
     }
 }
 

@@ -140,10 +140,7 @@ impl Watcher {
         }
         self.settling.forget_unseen();
         self.done_before.retain(|path, _| listed.exports.contains_key(path));
-        // Older first: what was exported later is the newer version.
-        round
-            .found
-            .sort_by(|a, b| (a.look.modified, &a.path).cmp(&(b.look.modified, &b.path)));
+        older_first(&mut round.found);
         round
     }
 
@@ -173,7 +170,7 @@ impl Watcher {
             }
         };
         let mut found: Vec<Found> = found.into_iter().map(|(path, look)| Found { path, look }).collect();
-        found.sort_by(|a, b| (a.look.modified, &a.path).cmp(&(b.look.modified, &b.path)));
+        older_first(&mut found);
         Pass { found, growing }
     }
 
@@ -238,6 +235,11 @@ fn list(source: &Source) -> io::Result<Listed> {
         listed.names.insert(name);
     }
     Ok(listed)
+}
+
+/// What was exported later is the newer version.
+fn older_first(found: &mut [Found]) {
+    found.sort_by(|a, b| (a.look.modified, &a.path).cmp(&(b.look.modified, &b.path)));
 }
 
 #[cfg(test)]

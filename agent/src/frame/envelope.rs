@@ -9,48 +9,46 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     Survey,
     cut::Cut,
-    open::{Content, Opened},
+    open::{Held, Opened},
 };
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 
 /// One visit's file: unsigned, one record, UTF-8, every table as base64 of a complete XML document.
 pub fn envelope(survey: &Survey, cut: &Cut, opened: &Opened) -> Vec<u8> {
-    let mut hoso = Vec::with_capacity(cut.hoso.len());
-    hoso.extend_from_slice(b"<HOSO>");
-    for (name, content) in &opened.contents {
+    let mut files = Vec::with_capacity(cut.hoso.len());
+    for (name, content) in &opened.held {
         let at = |range: &Range<usize>| &cut.hoso[range.clone()];
         let content = match content {
-            Content::AsIs(range) => at(range).into(),
-            Content::Unwrapped(base64) => base64.as_bytes().into(),
-            Content::Inline(root) => Cow::from(STANDARD.encode(document(at(root), survey)).into_bytes()),
-            Content::Text(root) => STANDARD.encode(document(root.as_bytes(), survey)).into_bytes().into(),
+            Held::AsIs(range) => at(range).into(),
+            Held::Unwrapped(base64) => base64.as_bytes().into(),
+            Held::Inline(root) => Cow::from(STANDARD.encode(document(at(root), survey)).into_bytes()),
+            Held::Text(root) => STANDARD.encode(document(root.as_bytes(), survey)).into_bytes().into(),
         };
-        put_file(&mut hoso, name, &content);
+        put_file(&mut files, name, &content);
     }
-    hoso.extend_from_slice(b"</HOSO>");
-    around(survey, &hoso)
+    around(survey, &files)
 }
 
-fn put_file(hoso: &mut Vec<u8>, name: &str, content: &[u8]) {
-    hoso.extend_from_slice(b"<FILEHOSO><LOAIHOSO>");
-    hoso.extend_from_slice(escaped(Some(name)).as_bytes());
-    hoso.extend_from_slice(b"</LOAIHOSO><NOIDUNGFILE>");
-    hoso.extend_from_slice(content);
-    hoso.extend_from_slice(b"</NOIDUNGFILE></FILEHOSO>");
+fn put_file(files: &mut Vec<u8>, name: &str, content: &[u8]) {
+    files.extend_from_slice(b"<FILEHOSO><LOAIHOSO>");
+    files.extend_from_slice(escaped(Some(name)).as_bytes());
+    files.extend_from_slice(b"</LOAIHOSO><NOIDUNGFILE>");
+    files.extend_from_slice(content);
+    files.extend_from_slice(b"</NOIDUNGFILE></FILEHOSO>");
 }
 
-fn around(survey: &Survey, hoso: &[u8]) -> Vec<u8> {
-    let mut file = Vec::with_capacity(hoso.len() + 1024);
+fn around(survey: &Survey, files: &[u8]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(files.len() + 1024);
     let mut push = |text: &[u8]| file.extend_from_slice(text);
     push(DECLARATION.as_bytes());
     push(b"<GIAMDINHHS><THONGTINDONVI><MACSKCB>");
     push(escaped(survey.facility.as_deref()).as_bytes());
     push(b"</MACSKCB></THONGTINDONVI><THONGTINHOSO><NGAYLAP>");
     push(escaped(survey.made_on.as_deref()).as_bytes());
-    push(b"</NGAYLAP><SOLUONGHOSO>1</SOLUONGHOSO><DANHSACHHOSO>");
-    push(hoso);
-    push(b"</DANHSACHHOSO></THONGTINHOSO><CHUKYDONVI></CHUKYDONVI></GIAMDINHHS>");
+    push(b"</NGAYLAP><SOLUONGHOSO>1</SOLUONGHOSO><DANHSACHHOSO><HOSO>");
+    push(files);
+    push(b"</HOSO></DANHSACHHOSO></THONGTINHOSO><CHUKYDONVI></CHUKYDONVI></GIAMDINHHS>");
     file
 }
 
@@ -61,12 +59,11 @@ pub fn envelope_of_tables(facility: &str, made_on: Option<&str>, tables: &[(&str
         made_on: made_on.map(str::to_owned),
         ..Survey::default()
     };
-    let mut hoso = b"<HOSO>".to_vec();
+    let mut files = Vec::new();
     for (name, xml) in tables {
-        put_file(&mut hoso, name, STANDARD.encode(xml).as_bytes());
+        put_file(&mut files, name, STANDARD.encode(xml).as_bytes());
     }
-    hoso.extend_from_slice(b"</HOSO>");
-    around(&survey, &hoso)
+    around(&survey, &files)
 }
 
 /// A complete document around a table's root element. Prefixes the element borrowed from the file's root come along.

@@ -45,12 +45,12 @@ pub struct Opened {
     pub unknown: Vec<String>,
     unknown_digests: Vec<[u8; 32]>,
     /// For the envelope: the name of each `FILEHOSO` and what it holds.
-    pub(super) contents: Vec<(String, Content)>,
+    pub(super) held: Vec<(String, Held)>,
 }
 
 /// What a `FILEHOSO` held, so that it can be written in the gateway's form.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum Held {
     /// It is in that form already and stands here in the `HOSO`.
     AsIs(Range<usize>),
     /// A root element that stands here in the `HOSO`.
@@ -75,8 +75,7 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
     if let Some(at) = control(&cut.hoso) {
         return Err(outer(Bad::Control, at));
     }
-    let files = files(hoso, limits).map_err(|(bad, at)| outer(bad, at))?;
-    let Files { files, plain, signed } = files;
+    let Files { files, plain, signed } = files(hoso, limits).map_err(|(bad, at)| outer(bad, at))?;
     let mut opened = Opened {
         store: Store::with_capacity(hoso.len() * 3 / 4),
         tables: Vec::with_capacity(files.len()),
@@ -84,7 +83,7 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
         signed,
         unknown: Vec::new(),
         unknown_digests: Vec::new(),
-        contents: Vec::with_capacity(files.len()),
+        held: Vec::with_capacity(files.len()),
     };
     let mut scratch = Scratch::default();
     for file in &files {
@@ -194,7 +193,7 @@ impl Opened {
             Some(root) => {
                 let read = self.store.read(&hoso[root.clone()], limits);
                 read.map_err(|(bad, at)| Wrong::Inline(bad, root.start + at))?;
-                Content::Inline(root.clone())
+                Held::Inline(root.clone())
             }
             None => self.take_text(file, scratch, limits)?,
         };
@@ -204,13 +203,13 @@ impl Opened {
     }
 
     /// Remembers for the envelope what a `FILEHOSO` of that name holds.
-    fn put(&mut self, file: &File<'_>, name: &str, content: Content) {
-        self.in_form &= file.name == name && matches!(content, Content::AsIs(_));
-        self.contents.push((name.to_owned(), content));
+    fn put(&mut self, file: &File<'_>, name: &str, content: Held) {
+        self.in_form &= file.name == name && matches!(content, Held::AsIs(_));
+        self.held.push((name.to_owned(), content));
     }
 
     /// Adds a known table whose content is text: base64 or XML.
-    fn take_text(&mut self, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Result<Content, Wrong> {
+    fn take_text(&mut self, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Result<Held, Wrong> {
         let content = &file.content;
         let text = bare(&content.text);
         let mut in_form = content.plain && text.len() == content.text.trim().len();
@@ -240,15 +239,15 @@ impl Opened {
         }
         let root = self.store.read(document, limits).map_err(|(bad, at)| wrong(bad, at))?;
         Ok(match (in_form, wrapped) {
-            (false, _) => Content::Text(document[root].to_owned()),
+            (false, _) => Held::Text(document[root].to_owned()),
             // A strict decoder refuses that. The document itself stays as it is.
-            (true, true) => Content::Unwrapped(text.split_ascii_whitespace().collect()),
-            (true, false) => Content::AsIs(content.range.clone()),
+            (true, true) => Held::Unwrapped(text.split_ascii_whitespace().collect()),
+            (true, false) => Held::AsIs(content.range.clone()),
         })
     }
 
     /// Remembers a table nobody knows. What it holds is not looked into, so nothing in it can be wrong.
-    fn take_unknown(&mut self, hoso: &str, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Content {
+    fn take_unknown(&mut self, hoso: &str, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Held {
         let content = &file.content;
         let text = bare(&content.text);
         let bytes = match &content.root {
@@ -268,8 +267,8 @@ impl Opened {
         self.unknown_digests.push(digest.into());
         self.unknown.push(shown(&file.name));
         match &content.root {
-            Some(root) => Content::Inline(root.clone()),
-            None => Content::AsIs(content.range.clone()),
+            Some(root) => Held::Inline(root.clone()),
+            None => Held::AsIs(content.range.clone()),
         }
     }
 }

@@ -18,8 +18,12 @@ pub(super) fn sound(start: &BytesStart<'_>) -> bool {
     let goes_on = |b: &u8| begins(*b) || b.is_ascii_digit() || matches!(b, b'-' | b'.');
     name.first().is_some_and(|b| begins(*b))
         && name.iter().all(goes_on)
-        // Nearly no tag has attributes: then there is nothing behind the name.
-        && (start.len() == name.len() || attributes_are_sound(start))
+        && (!may_have_attributes(start) || attributes_are_sound(start))
+}
+
+/// Nearly no tag has any: then there is nothing behind the name.
+fn may_have_attributes(start: &BytesStart<'_>) -> bool {
+    start.len() > start.name().as_ref().len()
 }
 
 /// Few enough to compare each with all before it, with values as XML wants them.
@@ -51,15 +55,12 @@ fn walk(text: &str) -> Option<bool> {
     let (mut depth, mut rooted) = (0_usize, false);
     loop {
         let from = reader.buffer_position();
-        let fine = match reader.read_event().ok()? {
-            Event::Start(start) => {
+        let event = reader.read_event().ok()?;
+        let opens = matches!(event, Event::Start(_));
+        let fine = match event {
+            Event::Start(start) | Event::Empty(start) => {
                 let fine = plain(&start) && (depth > 0 || !rooted);
-                (depth, rooted) = (depth + 1, true);
-                fine
-            }
-            Event::Empty(start) => {
-                let fine = plain(&start) && (depth > 0 || !rooted);
-                rooted = true;
+                (depth, rooted) = (depth + usize::from(opens), true);
                 fine
             }
             Event::End(_) => {
@@ -86,7 +87,7 @@ fn walk(text: &str) -> Option<bool> {
 pub(super) fn plain(start: &BytesStart<'_>) -> bool {
     sound(start)
         && start.name().prefix().is_none()
-        && (start.len() == start.name().as_ref().len()
+        && (!may_have_attributes(start)
             || start
                 .attributes()
                 .all(|a| a.is_ok_and(|a| a.key.as_ref() != b"xmlns" || a.value.is_empty())))

@@ -19,7 +19,7 @@ use crate::journal::{Counts, Position};
 use crate::spool::RecordRow;
 
 /// Changed when the layout of the trees changes: an index of another version is built anew.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 /// What the index knows of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,14 +33,14 @@ pub struct ExportRow {
     /// What was in it.
     pub counts: Counts,
     /// Of what was set aside or refused, what a person has dealt with: its place, and the journal entry that says why.
-    #[serde(default)]
     pub closed: BTreeMap<u32, Position>,
 }
 
 /// What the index knows of a delivery.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeliveryRow {
     /// Where it stands; texts and receipts are in the journal at `position`, not here.
+    #[serde(with = "rows")]
     pub state: State,
     /// Accept order over the whole agent.
     pub order: u64,
@@ -53,7 +53,7 @@ pub struct DeliveryRow {
 }
 
 /// What the index knows of a record that is delivered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecordPlace {
     /// In which batch.
     pub export: ExportId,
@@ -62,7 +62,7 @@ pub struct RecordPlace {
 }
 
 /// The newest version of a visit that goes to an endpoint.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Latest {
     /// Which record.
     pub record: RecordId,
@@ -80,10 +80,7 @@ pub enum Error {
     Sled(#[from] sled::Error),
     /// A value that does not read.
     #[error("a value in the index does not read")]
-    Value(#[from] serde_json::Error),
-    /// One of the short values that does not read.
-    #[error("a value in the index does not read")]
-    Short(#[from] postcard::Error),
+    Value(#[from] postcard::Error),
     /// It cannot be moved out of the way.
     #[error("could not move the damaged index {path} to quarantine")]
     Quarantine {
@@ -237,31 +234,31 @@ impl Index {
             let (key, value) = item?;
             let mut id = [0; 32];
             id.copy_from_slice(&key);
-            Ok((ExportId::from_bytes(id), serde_json::from_slice(&value)?))
+            Ok((ExportId::from_bytes(id), postcard::from_bytes(&value)?))
         })
     }
 
     pub(super) fn record(&self, record: RecordId) -> Result<Option<RecordPlace>, Error> {
-        Ok(get_short::<rows::Place>(&self.records, record.as_bytes())?.map(RecordPlace::from))
+        get(&self.records, record.as_bytes())
     }
 
     pub(super) fn put_record(&self, place: &RecordPlace) -> Result<(), Error> {
-        put_short(&self.records, place.row.record.as_bytes(), &rows::Place::from(place))
+        put(&self.records, place.row.record.as_bytes(), place)
     }
 
     /// The newest version of a visit that goes to an endpoint.
     pub(super) fn latest(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<Latest>, Error> {
-        Ok(get_short::<rows::Newest>(&self.latest, &visit_key(endpoint, visit))?.map(Latest::from))
+        get(&self.latest, &visit_key(endpoint, visit))
     }
 
     pub(super) fn put_latest(&self, endpoint: &EndpointId, visit: &[u8; 16], latest: &Latest) -> Result<(), Error> {
-        put_short(&self.latest, &visit_key(endpoint, visit), &rows::Newest::from(latest))
+        put(&self.latest, &visit_key(endpoint, visit), latest)
     }
 
     // --- deliveries ---
 
     pub(super) fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRow>, Error> {
-        Ok(get_short::<rows::Delivery>(&self.deliveries, &delivery_key(id))?.map(DeliveryRow::from))
+        get(&self.deliveries, &delivery_key(id))
     }
 
     /// Writes a delivery's state and keeps the two orders (what is due, what is open for a visit) in step with it.
@@ -284,7 +281,7 @@ impl Index {
         } else {
             self.open.remove(open)?;
         }
-        put_short(&self.deliveries, &delivery_key(id), &rows::Delivery::from(new))
+        put(&self.deliveries, &delivery_key(id), new)
     }
 
     /// Deliveries waiting for an endpoint in the order in which they come due: when, and which record.
@@ -330,25 +327,16 @@ impl Index {
                 record: record_id(&key[(cut + 1).min(key.len())..]),
                 endpoint,
             };
-            Ok((id, postcard::from_bytes::<rows::Delivery>(&value)?.into()))
+            Ok((id, postcard::from_bytes(&value)?))
         })
     }
 }
 
 fn get<T: DeserializeOwned>(tree: &sled::Tree, key: &[u8]) -> Result<Option<T>, Error> {
-    Ok(tree.get(key)?.map(|value| serde_json::from_slice(&value)).transpose()?)
-}
-
-fn put<T: Serialize>(tree: &sled::Tree, key: &[u8], value: &T) -> Result<(), Error> {
-    tree.insert(key, serde_json::to_vec(value)?)?;
-    Ok(())
-}
-
-fn get_short<T: DeserializeOwned>(tree: &sled::Tree, key: &[u8]) -> Result<Option<T>, Error> {
     Ok(tree.get(key)?.map(|value| postcard::from_bytes(&value)).transpose()?)
 }
 
-fn put_short<T: Serialize>(tree: &sled::Tree, key: &[u8], value: &T) -> Result<(), Error> {
+fn put<T: Serialize>(tree: &sled::Tree, key: &[u8], value: &T) -> Result<(), Error> {
     tree.insert(key, postcard::to_allocvec(value)?)?;
     Ok(())
 }

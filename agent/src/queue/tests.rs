@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use vhr_core::delivery::{ReasonKind, Receipt, Standing};
+use vhr_core::delivery::{Reason, Receipt, Standing};
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 
 use super::*;
@@ -64,6 +64,7 @@ impl World {
                 seq,
                 offset,
                 length,
+                size: u32::try_from(body.len()).unwrap(),
                 visit: [*visit; 16],
                 content: [*content; 16],
                 signed: false,

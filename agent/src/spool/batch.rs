@@ -23,8 +23,6 @@ const VERSION: u16 = 1;
 const TRAILER: u64 = 8 + 8 + 32 + 4;
 /// Far above what limits on records allow; a larger length is damage.
 const MAX_BODY: usize = 512 * 1024 * 1024;
-/// The longest header of a zstd frame (RFC 8878, 3.1.1.1), magic number included.
-const FRAME_HEADER: usize = 18;
 const MAX_INDEX: u64 = 1024 * 1024 * 1024;
 
 /// Where one record lies in its batch, and what the queue must know of it without opening it. No patient data.
@@ -38,6 +36,9 @@ pub struct RecordRow {
     pub offset: u64,
     /// Length of the frame, bytes.
     pub length: u32,
+    /// Bytes of the record itself, unpacked.
+    #[serde(default)]
+    pub size: u32,
     /// Keyed digest of facility and `MA_LK`.
     pub visit: [u8; 16],
     /// Keyed digest of the visit's content.
@@ -199,17 +200,6 @@ impl Batch {
         Record::unseal(&body).map_err(|e| damaged(&self.path, format!("record {}: {e}", record.short())))
     }
 
-    /// How many bytes the record is whose frame lies at `offset`, before it is read.
-    ///
-    /// # Errors
-    /// When the frame cannot be read.
-    pub fn record_bytes(&mut self, offset: u64, length: u32) -> Result<usize, Error> {
-        let mut begin = [0; 36 + FRAME_HEADER];
-        let readable = begin.len().min(length as usize);
-        self.read_at(offset, &mut begin[..readable])?;
-        Ok(content_bytes(begin.get(36..readable).unwrap_or_default()))
-    }
-
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
         self.file
             .seek(SeekFrom::Start(offset))
@@ -220,13 +210,9 @@ impl Batch {
 
 /// A frame says how large its content is. Without that, room for the largest would have to be made each time.
 fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::decompress(packed, content_bytes(packed))
-}
-
-fn content_bytes(packed: &[u8]) -> usize {
     let told = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
-    told.and_then(|size| usize::try_from(size).ok())
-        .map_or(MAX_BODY, |size| size.min(MAX_BODY))
+    let size = told.and_then(|size| usize::try_from(size).ok()).unwrap_or(MAX_BODY);
+    zstd::bulk::decompress(packed, size.min(MAX_BODY))
 }
 
 #[cfg(test)]
