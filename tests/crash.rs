@@ -133,3 +133,33 @@ fn an_index_that_is_gone_before_anything_was_sent_loses_no_delivery() {
     world.run(&["run", "--once", "--now"]).with(0);
     world.all_arrived_once(&whole_keys(&files));
 }
+
+#[test]
+fn a_batch_or_a_copy_that_was_damaged_is_set_aside_and_made_anew_and_all_arrives_once() {
+    for hit in ["out", "in"] {
+        let world = World::with(crate::harness::Wish {
+            fhir: Some("schedule = \"0 0 0 1 1 *\"".into()),
+            gateway: Some("schedule = \"0 0 0 1 1 *\"".into()),
+            ..crate::harness::Wish::default()
+        });
+        let files = plain(504, 4);
+        world.drop_all(&files);
+        world.once().with(75);
+        let spool = world.path("state").join("spool").join(hit);
+        let mut damaged: Vec<_> = fs::read_dir(&spool)
+            .unwrap()
+            .flatten()
+            .map(|file| file.path())
+            .collect();
+        damaged.sort();
+        let bytes = fs::read(&damaged[0]).unwrap();
+        fs::write(&damaged[0], vec![0; bytes.len()]).unwrap();
+        fs::write(spool.join("what is this"), "foreign").unwrap();
+        world.run(&["run", "--once", "--now"]);
+        // The source files are still there: a copy is made anew from them at the next look.
+        world.run(&["run", "--once", "--now"]).with(0);
+        world.all_arrived_once(&whole_keys(&files));
+        let aside = fs::read_dir(world.path("state").join("quarantine")).unwrap().count();
+        assert_eq!(aside, 4, "what was hit, what is foreign, and a note for each");
+    }
+}

@@ -67,8 +67,8 @@ pub struct Courier {
     policy: RetryPolicy,
     queue: Arc<Queue>,
     spool: Spool,
-    /// The batch read last: deliveries of one export follow each other.
-    open_batch: Mutex<Option<(ExportId, Batch)>>,
+    /// The batch read last, and when: deliveries of one export follow each other.
+    open_batch: Mutex<Option<(ExportId, u64, Batch)>>,
     pulse: Mutex<Pulse>,
 }
 
@@ -184,7 +184,7 @@ impl Courier {
                 if let Until::Idle { .. } = until {
                     let next = match allowed {
                         Allowed::NoneBefore(until) => Some(until),
-                        _ => self.queue.next_due(&self.endpoint)?,
+                        _ => self.queue.next_due(&self.endpoint),
                     };
                     if next.is_none_or(|next| next > clock::now().plus(PATIENCE)) {
                         return Ok(());
@@ -251,9 +251,14 @@ impl Courier {
 
     fn record(&self, place: &RecordPlace) -> Result<Record, spool::Error> {
         let mut open = self.open_batch.lock().expect("nothing panics while holding it");
+        let generation = self.spool.generation();
         let batch = match open.as_mut() {
-            Some((export, batch)) if *export == place.export => batch,
-            _ => &mut open.insert((place.export, self.spool.batch(place.export)?)).1,
+            Some((export, opened, batch)) if *export == place.export && *opened == generation => batch,
+            _ => {
+                &mut open
+                    .insert((place.export, generation, self.spool.batch(place.export)?))
+                    .2
+            }
         };
         batch.record(place.row.record, place.row.offset, place.row.length)
     }
@@ -292,6 +297,7 @@ impl Courier {
             seed: seed(&taken.id),
             ..self.policy.clone()
         };
+        let mut hurt = false;
         let state = match outcome {
             Ok(outcome) => taken
                 .state
@@ -304,21 +310,27 @@ impl Courier {
                     why = report::chain(&e),
                     "a sealed record does not read"
                 );
+                hurt = true;
                 State::park(ReasonKind::Damaged, report::chain(&e), now)
             }
         };
-        match &state {
-            State::Delivered(_) => tracing::debug!(delivery = taken.id.short(), "delivered"),
-            other => tracing::info!(delivery = taken.id.short(), state = other.name(), "not delivered"),
+        let name = state.name();
+        self.queue.settle(&taken.id, state, now).await?;
+        match name {
+            "delivered" => tracing::debug!(delivery = taken.id.short(), "delivered"),
+            other => tracing::info!(delivery = taken.id.short(), state = other, "not delivered"),
         }
-        self.queue.settle(&taken.id, state, now).await
+        if hurt {
+            self.queue.hurt(taken.place.export);
+        }
+        Ok(())
     }
 
     fn nap(&self, now: Timestamp, allowed: Allowed, busy: bool) -> Result<Duration, queue::Error> {
         let next = match allowed {
             Allowed::NoneBefore(until) => Some(until),
             // What is due already and not taken waits for something that is on its way.
-            _ => self.queue.next_due(&self.endpoint)?.filter(|next| *next > now || !busy),
+            _ => self.queue.next_due(&self.endpoint).filter(|next| *next > now || !busy),
         };
         Ok(next
             .map_or(NAP, |next| next.since(now))

@@ -50,15 +50,15 @@ fn list(
 ) -> Result<Reply, queue::Error> {
     let mut items = Vec::new();
     let mut more = false;
-    let wanted = |row: &DeliveryRow| match state {
-        Some(state) => row.state.name() == state,
-        None => !row.state.is_final(),
+    let wanted = |id: &DeliveryId, row: &DeliveryRow| {
+        endpoint.is_none_or(|endpoint| id.endpoint.as_str() == endpoint)
+            && match state {
+                Some(state) => row.state.name() == state,
+                None => !row.state.is_final(),
+            }
     };
-    for item in queue.deliveries() {
-        let (id, row) = item?;
-        if !wanted(&row) || endpoint.is_some_and(|endpoint| id.endpoint.as_str() != endpoint) {
-            continue;
-        }
+    let ended = matches!(state, Some("delivered" | "superseded" | "parked"));
+    for (id, row) in queue.deliveries(ended, limit.saturating_add(1), wanted)? {
         if items.len() >= limit {
             more = true;
             break;
@@ -205,16 +205,12 @@ fn find_aside(queue: &Queue, spool: &Spool, typed: &str) -> Result<Vec<(ExportId
 
 /// Deliveries by what a person typed: `<record>` or `<record>@<endpoint>`, the record's id or its beginning (six digits).
 fn find(queue: &Queue, typed: &str) -> Result<Vec<(DeliveryId, DeliveryRow)>, queue::Error> {
-    let mut found = Vec::new();
-    if typed.split('@').next().is_some_and(|record| record.len() < SHORTEST) {
-        return Ok(found);
+    let begin = typed.split('@').next().unwrap_or_default();
+    if begin.len() < SHORTEST {
+        return Ok(Vec::new());
     }
-    for item in queue.deliveries() {
-        let (id, row) = item?;
-        if matches_id(&id.to_string(), typed) {
-            found.push((id, row));
-        }
-    }
+    let mut found = queue.deliveries_of(begin)?;
+    found.retain(|(id, _)| matches_id(&id.to_string(), typed));
     Ok(found)
 }
 

@@ -3,9 +3,7 @@
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::secret::Secret;
-
-/// Makes keyed digests (HMAC-SHA256) with the site's storage key.
+/// Makes keyed digests (HMAC-SHA256) with a key of the site's own.
 #[derive(Clone)]
 pub struct Keyed(Hmac<Sha256>);
 
@@ -16,9 +14,9 @@ impl std::fmt::Debug for Keyed {
 }
 
 impl Keyed {
-    /// With the site's storage key.
-    pub fn new(key: &Secret) -> Self {
-        Self(Hmac::new_from_slice(key.reveal().as_bytes()).expect("HMAC takes keys of any length"))
+    /// With this key.
+    pub fn new(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
     }
 
     /// The digest of `parts` for one purpose: the same parts under another purpose give another digest.
@@ -45,7 +43,7 @@ mod tests {
 
     #[test]
     fn another_key_another_purpose_or_another_cut_gives_another_digest() {
-        let digest = |key: &str, purpose: &str, parts: &[&[u8]]| Keyed::new(&Secret::new(key)).digest(purpose, parts);
+        let digest = |key: &str, purpose: &str, parts: &[&[u8]]| Keyed::new(key.as_bytes()).digest(purpose, parts);
         let one = digest("k", "visit", &[b"ab", b"c"]);
         assert_eq!(one, digest("k", "visit", &[b"ab", b"c"]));
         assert_ne!(one, digest("l", "visit", &[b"ab", b"c"]));

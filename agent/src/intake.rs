@@ -184,7 +184,7 @@ mod tests {
             after,
         };
         World {
-            spool: Spool::open(folder.path()).unwrap(),
+            spool: Spool::open(folder.path(), crate::keys::Keys::generate(Timestamp::from_millis(1))).unwrap(),
             _folder: folder,
             source,
             path,

@@ -1,124 +1,71 @@
 //! The append-only, synced record of what happened. Receipts live here.
 //!
 //! What stays true: an entry is one frame, whole or absent; a frame that was answered as synced is on disk; nothing written
-//! is ever changed. After a failed write or sync the journal takes nothing more: the agent stops and starts over from what
-//! is on disk.
+//! is ever changed. Writing needs no new room on the disk: files are made with room in reserve. After a failed write or sync
+//! the journal takes nothing more: the agent starts over from what is on disk.
 //!
 //! ```text
-//! journal/00000001     head, then frames:  "VHRj"  length  crc32(payload)  payload (JSON, one Entry)
+//! journal/00000001     head, then frames, then zeros in reserve (see segment.rs)
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use vhr_core::delivery::State;
-use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
-use vhr_core::time::Timestamp;
 
+use crate::keys::Keys;
 use crate::spool::sync_folder;
 
-const MAGIC: &[u8; 8] = b"VHRJ\x01\0\0\0";
-const MARK: &[u8; 4] = b"VHRj";
-const FRAME: usize = 12;
-/// A new file is begun at this size.
-const SEGMENT: u64 = 64 * 1024 * 1024;
-/// No entry is larger; a larger length is damage.
-const MAX_PAYLOAD: u32 = 256 * 1024 * 1024;
+mod entry;
+mod segment;
+mod writer;
 
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
-pub enum Entry {
-    /// An export was taken in: its copy and its batch are on disk. From here on it will be delivered.
-    Accepted(Accepted),
-    /// A delivery took a step.
-    Step {
-        /// Which.
-        delivery: DeliveryId,
-        /// When.
-        at: Timestamp,
-        /// Where it stands now.
-        state: State,
-    },
-    /// A person has dealt with records of an export that were set aside or refused.
-    Closed {
-        /// Which export.
-        export: ExportId,
-        /// Which records, by their place in it; 0 is the file as a whole.
-        seqs: Vec<u32>,
-        /// When.
-        at: Timestamp,
-        /// In the person's words.
-        reason: String,
-    },
-    /// The source file of an export was archived or deleted, as configured.
-    Retired {
-        /// Which export.
-        export: ExportId,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-/// What is decided when an export is accepted, in one frame: all of it holds, or none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Accepted {
-    /// Which export.
-    pub export: ExportId,
-    /// When.
-    pub at: Timestamp,
-    /// By which `[[source]]`.
-    pub source: String,
-    /// Mapped by what; absent when the file could not be read at all.
-    pub plugin: Option<PluginRef>,
-    /// How many records were found, mapped, refused, set aside.
-    pub counts: Counts,
-    /// The first state of each delivery that is made of it.
-    pub deliveries: Vec<First>,
-    /// Older versions of the same visits that had not left yet.
-    pub superseded: Vec<(DeliveryId, RecordId)>,
-}
-
-/// Records in = mapped + refused + set aside.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Records in the file.
-    pub found: u32,
-    /// Mapped, those known already included.
-    pub mapped: u32,
-    /// Refused by the plugin.
-    pub refused: u32,
-    /// Unreadable; for a file that could not be read at all, 0 found and 1 file.
-    pub set_aside: u32,
-    /// Of the mapped, those whose visit is known with exactly this content: nothing is sent for them.
-    pub known: u32,
-    /// 1 when the file as a whole was set aside.
-    pub files_set_aside: u32,
-}
-
-/// The deliveries of one endpoint that begin in one state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct First {
-    /// Where to.
-    pub endpoint: EndpointId,
-    /// Which records, by their place in the export.
-    pub seqs: Vec<u32>,
-    /// Waiting for a window, or parked from the start.
-    pub state: State,
-}
+pub use entry::{Accepted, Counts, Entry, First};
+use segment::{Frames, Passed};
+use writer::Writer;
 
 /// A place in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// Number of the file.
     pub segment: u32,
     /// Byte in it.
-    pub offset: u64,
+    pub offset: u32,
+}
+
+impl Position {
+    fn to_bits(self) -> u64 {
+        u64::from(self.segment) << 32 | u64::from(self.offset)
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        Self {
+            segment: (bits >> 32) as u32,
+            offset: bits as u32,
+        }
+    }
+
+    /// How many bytes lie between an earlier place and this one, roughly: files are taken to be full.
+    pub fn beyond(self, earlier: Self) -> u64 {
+        let files = u64::from(self.segment.saturating_sub(earlier.segment));
+        (files * u64::from(writer::SEGMENT) + u64::from(self.offset)).saturating_sub(earlier.offset.into())
+    }
+}
+
+/// An entry and where it lies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    /// Where it begins.
+    pub at: Position,
+    /// Where the next one may begin.
+    pub end: Position,
+    /// What it says.
+    pub entry: Entry,
 }
 
 /// Why the journal could not be written or read.
@@ -138,8 +85,11 @@ pub enum Error {
     #[error(transparent)]
     Folder(#[from] crate::spool::Error),
     /// An earlier write failed; what is on disk is only known after a new start.
-    #[error("the journal takes nothing more since a write failed; restart the agent: {0}")]
+    #[error("the journal takes nothing more since a write failed; it is opened anew: {0}")]
     Poisoned(String),
+    /// The disk is full and the reserve used up. Nothing was written; it may be tried again.
+    #[error("ổ đĩa đầy: nhật ký không còn chỗ ghi (the disk is full: the journal has no room left)")]
+    Full,
     /// The frame at this place does not read.
     #[error("the journal is damaged at {0:?}")]
     Damaged(Position),
@@ -155,70 +105,69 @@ pub enum Sync {
 }
 
 struct Append {
-    entries: Vec<Entry>,
+    /// Serialised, one each.
+    entries: Vec<Vec<u8>>,
     sync: Sync,
-    done: oneshot::Sender<Result<Vec<Position>, String>>,
+    done: oneshot::Sender<Result<Vec<Position>, Error>>,
 }
 
 /// The journal, open for appending. Many callers share each sync.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
+    keys: Keys,
     appends: mpsc::Sender<Append>,
+    end: Arc<AtomicU64>,
 }
 
 impl Journal {
-    /// Opens the journal of the state folder; a frame torn by an interrupted write is cut off.
+    /// Opens the journal of the state folder; what an interrupted write left behind the last whole frame is overwritten. Where
+    /// it ends before `known`, its end was lost: then it goes on in a new file, so that no place is used twice.
     ///
     /// # Errors
     /// When the folder or the newest file cannot be opened.
-    pub fn open(state: &Path) -> Result<Self, Error> {
+    pub fn open(state: &Path, keys: Keys, known: Position) -> Result<Self, Error> {
         let folder = state.join("journal");
         fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
         sync_folder(state)?;
-        let last = segments(&folder)?.pop().unwrap_or(1);
-        let path = segment_path(&folder, last);
-        let mut end = MAGIC.len() as u64;
-        if path.exists() {
-            for frame in Frames::open(
-                &folder,
-                Position {
-                    segment: last,
-                    offset: 0,
-                },
-            )? {
-                end = frame?.end;
-            }
-        }
-        let writer = Writer::open(folder.clone(), last, end)?;
+        let writer = Writer::open(state, keys.clone(), known)?;
+        let end = writer.end();
         let (appends, queue) = mpsc::channel();
         thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run(&queue))
-            .map_err(failed("start the writer of", &path))?;
-        Ok(Self { folder, appends })
+            .map_err(failed("start the writer of", &folder))?;
+        Ok(Self {
+            folder,
+            keys,
+            appends,
+            end,
+        })
+    }
+
+    /// Where the next entry will lie: all that was answered lies before it.
+    pub fn end(&self) -> Position {
+        Position::from_bits(self.end.load(Ordering::SeqCst))
     }
 
     /// Appends entries in one go, contiguous and in order.
     ///
     /// # Errors
     /// When they could not be written or synced, now or earlier.
-    pub async fn append(&self, entries: Vec<Entry>, sync: Sync) -> Result<Vec<Position>, Error> {
+    pub async fn append(&self, entries: &[Entry], sync: Sync) -> Result<Vec<Position>, Error> {
         let (done, answer) = oneshot::channel();
         let gone = || Error::Poisoned("its writer has ended".into());
+        let entries = entries.iter().map(segment::pack).collect();
         self.appends.send(Append { entries, sync, done }).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?.map_err(Error::Poisoned)
+        answer.await.map_err(|_| gone())?
     }
 
     /// All entries from `from` on, in order. A damaged stretch is passed over and told as an error item.
     ///
     /// # Errors
     /// When the folder cannot be listed.
-    pub fn entries(
-        &self,
-        from: Position,
-    ) -> Result<impl Iterator<Item = Result<(Position, Position, Entry), Error>> + use<>, Error> {
-        entries(&self.folder, from)
+    pub fn entries(&self, from: Position) -> Result<impl Iterator<Item = Result<Placed, Error>> + use<>, Error> {
+        entries(&self.folder, &self.keys, from)
     }
 
     /// The entry at `position`.
@@ -226,280 +175,53 @@ impl Journal {
     /// # Errors
     /// When it cannot be read.
     pub fn read(&self, position: Position) -> Result<Entry, Error> {
-        entries(&self.folder, position)?
-            .next()
-            .unwrap_or(Err(Error::Damaged(position)))
-            .and_then(|(at, _, entry)| {
-                if at == position {
-                    Ok(entry)
-                } else {
-                    Err(Error::Damaged(position))
-                }
-            })
+        let first = Frames::open(&self.folder, &self.keys, position)?.next();
+        match first {
+            Some(Passed::Frame(frame)) if frame.at == position.offset => {
+                segment::unpack(&frame.payload).ok_or(Error::Damaged(position))
+            }
+            Some(Passed::Failed(e)) => Err(e),
+            _ => Err(Error::Damaged(position)),
+        }
     }
 }
 
-/// All entries of the journal in `folder` from `from` on: where each begins, where it ends, and what it is. Needs no open
-/// journal, so that the command line can read receipts while the service runs.
+/// All entries of the journal in `folder` from `from` on. Needs no open journal, so that the command line can read receipts
+/// while the service runs.
 ///
 /// # Errors
 /// When the folder cannot be listed.
 pub fn entries(
     folder: &Path,
+    keys: &Keys,
     from: Position,
-) -> Result<impl Iterator<Item = Result<(Position, Position, Entry), Error>> + use<>, Error> {
-    let folder = folder.to_owned();
-    let later = segments(&folder)?
-        .into_iter()
-        .filter(move |segment| *segment >= from.segment);
+) -> Result<impl Iterator<Item = Result<Placed, Error>> + use<>, Error> {
+    let (folder, keys) = (folder.to_owned(), keys.clone());
+    let later = segment::list(&folder)?.into_iter();
+    let later = later.filter(move |segment| *segment >= from.segment);
     Ok(later.flat_map(move |segment| {
         let offset = if segment == from.segment { from.offset } else { 0 };
-        let start = Position { segment, offset };
-        let (frames, failure) = match Frames::open(&folder, start) {
+        let (frames, failure) = match Frames::open(&folder, &keys, Position { segment, offset }) {
             Ok(frames) => (Some(frames), None),
             Err(e) => (None, Some(Err(e))),
         };
-        failure
-            .into_iter()
-            .chain(frames.into_iter().flatten().map(move |frame| {
-                let frame = frame?;
-                let at = Position {
-                    segment,
-                    offset: frame.start,
-                };
-                let entry = serde_json::from_slice(&frame.payload).map_err(|_| Error::Damaged(at))?;
-                Ok((
-                    at,
-                    Position {
-                        segment,
-                        offset: frame.end,
-                    },
+        let read = frames.into_iter().flatten().filter_map(move |passed| match passed {
+            Passed::Frame(frame) => {
+                let at = |offset| Position { segment, offset };
+                let entry = segment::unpack(&frame.payload).ok_or(Error::Damaged(at(frame.at)));
+                Some(entry.map(|entry| Placed {
+                    at: at(frame.at),
+                    end: at(frame.end),
                     entry,
-                ))
-            }))
+                }))
+            }
+            // What was never answered as synced may be missing: an interrupted write, not damage.
+            Passed::Torn => None,
+            Passed::Damage(offset) => Some(Err(Error::Damaged(Position { segment, offset }))),
+            Passed::Failed(e) => Some(Err(e)),
+        });
+        failure.into_iter().chain(read)
     }))
-}
-
-struct Writer {
-    folder: PathBuf,
-    file: File,
-    segment: u32,
-    end: u64,
-}
-
-impl Writer {
-    fn open(folder: PathBuf, segment: u32, end: u64) -> Result<Self, Error> {
-        let path = segment_path(&folder, segment);
-        let fresh = !path.exists() || end <= MAGIC.len() as u64;
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed("open", &path))?;
-        let start = |file: &mut File| {
-            file.set_len(if fresh { 0 } else { end })?;
-            file.seek(SeekFrom::End(0))?;
-            if fresh {
-                file.write_all(MAGIC)?;
-            }
-            file.sync_all()
-        };
-        start(&mut file).map_err(failed("prepare", &path))?;
-        sync_folder(&folder)?;
-        Ok(Self {
-            folder,
-            file,
-            segment,
-            end: end.max(MAGIC.len() as u64),
-        })
-    }
-
-    /// Takes what is waiting, writes it in one go, syncs once, answers all.
-    fn run(mut self, queue: &mpsc::Receiver<Append>) {
-        let mut poisoned: Option<String> = None;
-        while let Ok(first) = queue.recv() {
-            let batch: Vec<Append> = std::iter::once(first).chain(queue.try_iter()).collect();
-            let mut answers = Vec::with_capacity(batch.len());
-            if poisoned.is_none() {
-                match self.write(&batch) {
-                    Ok(positions) => answers = positions,
-                    Err(e) => poisoned = Some(crate::report::chain(&e)),
-                }
-            }
-            let mut answers = answers.into_iter();
-            for append in batch {
-                let answer = match (&poisoned, answers.next()) {
-                    (None, Some(positions)) => Ok(positions),
-                    (why, _) => Err(why.clone().unwrap_or_default()),
-                };
-                // A caller that no longer waits has nothing to be told.
-                let _ = append.done.send(answer);
-            }
-        }
-    }
-
-    fn write(&mut self, batch: &[Append]) -> Result<Vec<Vec<Position>>, Error> {
-        if self.end >= SEGMENT {
-            *self = Self::open(self.folder.clone(), self.segment + 1, 0)?;
-        }
-        let mut bytes = Vec::new();
-        let mut positions = Vec::with_capacity(batch.len());
-        for append in batch {
-            let mut places = Vec::with_capacity(append.entries.len());
-            for entry in &append.entries {
-                places.push(Position {
-                    segment: self.segment,
-                    offset: self.end + bytes.len() as u64,
-                });
-                let payload = serde_json::to_vec(entry).expect("an entry has no keys but strings");
-                bytes.extend_from_slice(MARK);
-                bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
-                bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
-                bytes.extend_from_slice(&payload);
-            }
-            positions.push(places);
-        }
-        let path = segment_path(&self.folder, self.segment);
-        self.file.write_all(&bytes).map_err(failed("write", &path))?;
-        if batch.iter().any(|append| append.sync == Sync::Now) {
-            self.file.sync_data().map_err(failed("sync", &path))?;
-        }
-        self.end += bytes.len() as u64;
-        Ok(positions)
-    }
-}
-
-struct Frame {
-    start: u64,
-    end: u64,
-    payload: Vec<u8>,
-}
-
-/// The whole frames of one file. Bytes that are no frame are passed over up to the next that is.
-struct Frames {
-    file: io::BufReader<File>,
-    path: PathBuf,
-    segment: u32,
-    at: u64,
-    size: u64,
-}
-
-impl Frames {
-    fn open(folder: &Path, from: Position) -> Result<Self, Error> {
-        let path = segment_path(folder, from.segment);
-        let file = File::open(&path).map_err(failed("open", &path))?;
-        let size = file.metadata().map_err(failed("read", &path))?.len();
-        let mut file = io::BufReader::with_capacity(256 * 1024, file);
-        let at = from.offset.max(MAGIC.len() as u64);
-        file.seek(SeekFrom::Start(at)).map_err(failed("read", &path))?;
-        Ok(Self {
-            file,
-            path,
-            segment: from.segment,
-            at,
-            size,
-        })
-    }
-
-    fn frame(&mut self) -> Result<Option<Frame>, io::Error> {
-        let mut head = [0; FRAME];
-        if self.size.saturating_sub(self.at) < FRAME as u64 {
-            return Ok(None);
-        }
-        self.file.read_exact(&mut head)?;
-        let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        let crc = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
-        let end = self.at + FRAME as u64 + u64::from(length);
-        if &head[..4] != MARK || length > MAX_PAYLOAD || end > self.size {
-            return Ok(None);
-        }
-        let mut payload = vec![0; length as usize];
-        self.file.read_exact(&mut payload)?;
-        let whole = crc32fast::hash(&payload) == crc;
-        Ok(whole.then_some(Frame {
-            start: self.at,
-            end,
-            payload,
-        }))
-    }
-
-    /// Looks for the next whole frame after a place that is none.
-    fn resync(&mut self) -> Result<Option<Frame>, io::Error> {
-        let mut window = Vec::new();
-        let mut at = self.at + 1;
-        while at < self.size {
-            self.file.seek(SeekFrom::Start(at))?;
-            window.clear();
-            (&mut self.file).take(256 * 1024).read_to_end(&mut window)?;
-            for found in memchr::memmem::find_iter(&window, MARK) {
-                self.at = at + found as u64;
-                self.file.seek(SeekFrom::Start(self.at))?;
-                if let Some(frame) = self.frame()? {
-                    return Ok(Some(frame));
-                }
-            }
-            at += (window.len() as u64).saturating_sub(3).max(1);
-        }
-        self.at = self.size;
-        Ok(None)
-    }
-}
-
-impl Iterator for Frames {
-    type Item = Result<Frame, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.size {
-            return None;
-        }
-        let found = match self.frame() {
-            Ok(None) => {
-                let bad = self.at;
-                let next = self.resync();
-                if matches!(next, Ok(Some(_))) {
-                    tracing::warn!(
-                        segment = self.segment,
-                        offset = bad,
-                        "journal: passed over damaged bytes"
-                    );
-                }
-                next
-            }
-            frame => frame,
-        };
-        match found {
-            Ok(Some(frame)) => {
-                self.at = frame.end;
-                Some(Ok(frame))
-            }
-            Ok(None) => None,
-            Err(e) => {
-                self.at = self.size;
-                Some(Err(failed("read", &self.path)(e)))
-            }
-        }
-    }
-}
-
-fn segment_path(folder: &Path, segment: u32) -> PathBuf {
-    folder.join(format!("{segment:08}"))
-}
-
-fn segments(folder: &Path) -> Result<Vec<u32>, Error> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
-        let name = entry.map_err(failed("list", folder))?.file_name();
-        found.extend(
-            name.to_str()
-                .filter(|name| name.len() == 8)
-                .and_then(|name| name.parse::<u32>().ok()),
-        );
-    }
-    found.sort_unstable();
-    Ok(found)
 }
 
 fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
@@ -509,7 +231,18 @@ fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + u
 
 #[cfg(test)]
 mod tests {
+    use vhr_core::id::ExportId;
+    use vhr_core::time::Timestamp;
+
     use super::*;
+
+    fn keys() -> Keys {
+        Keys::generate(Timestamp::from_millis(1))
+    }
+
+    fn open(state: &Path, keys: &Keys) -> Journal {
+        Journal::open(state, keys.clone(), Position::default()).unwrap()
+    }
 
     fn retired(n: u8) -> Entry {
         Entry::Retired {
@@ -518,64 +251,169 @@ mod tests {
         }
     }
 
-    fn all(folder: &Path) -> Vec<Entry> {
-        let start = Position { segment: 0, offset: 0 };
-        entries(&folder.join("journal"), start)
+    fn read(state: &Path, keys: &Keys) -> Vec<Result<Entry, Position>> {
+        entries(&state.join("journal"), keys, Position::default())
             .unwrap()
-            .map(|entry| entry.unwrap().2)
+            .map(|read| match read {
+                Ok(placed) => Ok(placed.entry),
+                Err(Error::Damaged(at)) => Err(at),
+                Err(e) => panic!("{e}"),
+            })
             .collect()
+    }
+
+    fn all(numbers: &[u8]) -> Vec<Result<Entry, Position>> {
+        numbers.iter().map(|n| Ok(retired(*n))).collect()
+    }
+
+    fn file(state: &Path) -> PathBuf {
+        segment::path(&state.join("journal"), 1)
     }
 
     #[tokio::test]
     async fn what_was_appended_is_read_back_in_order_after_reopening() {
-        let state = tempfile::tempdir().unwrap();
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
         for n in 0..3 {
-            let journal = Journal::open(state.path()).unwrap();
+            let journal = open(state.path(), &keys);
             journal
-                .append(vec![retired(2 * n), retired(2 * n + 1)], Sync::Now)
+                .append(&[retired(2 * n), retired(2 * n + 1)], Sync::Now)
                 .await
                 .unwrap();
         }
-        assert_eq!(all(state.path()), (0..6).map(retired).collect::<Vec<_>>());
+        assert_eq!(read(state.path(), &keys), all(&[0, 1, 2, 3, 4, 5]));
     }
 
     #[tokio::test]
     async fn an_entry_is_found_again_at_the_place_it_was_given() {
-        let state = tempfile::tempdir().unwrap();
-        let journal = Journal::open(state.path()).unwrap();
-        let places = journal.append((0..5).map(retired).collect(), Sync::Now).await.unwrap();
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        let entries: Vec<Entry> = (0..5).map(retired).collect();
+        let places = journal.append(&entries, Sync::Now).await.unwrap();
         assert_eq!(journal.read(places[3]).unwrap(), retired(3));
+        assert!(journal.end() > places[4]);
     }
 
     #[tokio::test]
-    async fn a_torn_last_frame_is_cut_off_and_writing_goes_on_behind_the_last_whole_one() {
-        let state = tempfile::tempdir().unwrap();
-        let path = segment_path(&state.path().join("journal"), 1);
-        let journal = Journal::open(state.path()).unwrap();
-        journal.append(vec![retired(1)], Sync::Now).await.unwrap();
-        let whole = fs::read(&path).unwrap().len();
-        journal.append(vec![retired(2)], Sync::Now).await.unwrap();
+    async fn a_torn_last_frame_is_no_damage_and_writing_goes_on_behind_the_last_whole_one() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        journal.append(&[retired(1)], Sync::Now).await.unwrap();
+        let whole = journal.end().offset as usize;
+        journal.append(&[retired(2)], Sync::Later).await.unwrap();
+        let end = journal.end().offset as usize;
         drop(journal);
-        let bytes = fs::read(&path).unwrap();
-        for cut in whole..bytes.len() {
-            fs::write(&path, &bytes[..cut]).unwrap();
-            let journal = Journal::open(state.path()).unwrap();
-            journal.append(vec![retired(9)], Sync::Now).await.unwrap();
+        let bytes = fs::read(file(state.path())).unwrap();
+        for cut in whole..end {
+            let mut torn = bytes.clone();
+            torn[cut..].fill(0);
+            fs::write(file(state.path()), torn).unwrap();
+            let journal = open(state.path(), &keys);
+            journal.append(&[retired(9)], Sync::Now).await.unwrap();
             drop(journal);
-            assert_eq!(all(state.path()), [retired(1), retired(9)], "cut at {cut}");
+            assert_eq!(read(state.path(), &keys), all(&[1, 9]), "cut at {cut}");
         }
     }
 
     #[tokio::test]
-    async fn a_damaged_frame_is_passed_over_and_the_rest_is_read() {
-        let state = tempfile::tempdir().unwrap();
-        let journal = Journal::open(state.path()).unwrap();
-        let places = journal.append((0..5).map(retired).collect(), Sync::Now).await.unwrap();
+    async fn a_file_cut_anywhere_is_read_as_far_as_it_goes_and_goes_on() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        let places = journal.append(&[retired(1), retired(2)], Sync::Now).await.unwrap();
         drop(journal);
-        let path = segment_path(&state.path().join("journal"), 1);
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[usize::try_from(places[2].offset).unwrap() + FRAME + 4] ^= 0xff;
+        let bytes = fs::read(file(state.path())).unwrap();
+        for cut in [0, 3, 16, 20, places[1].offset as usize, places[1].offset as usize + 7] {
+            fs::write(file(state.path()), &bytes[..cut]).unwrap();
+            let journal = open(state.path(), &keys);
+            journal.append(&[retired(9)], Sync::Now).await.unwrap();
+            drop(journal);
+            let told: Vec<_> = read(state.path(), &keys).into_iter().flatten().collect();
+            assert_eq!(told.last(), Some(&retired(9)), "cut at {cut}");
+            assert_eq!(
+                told.len(),
+                if cut < places[1].offset as usize { 1 } else { 2 },
+                "cut at {cut}"
+            );
+            let second = segment::path(&state.path().join("journal"), 2);
+            if second.exists() {
+                fs::remove_file(second).unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_frame_is_passed_over_and_told_and_the_rest_is_read() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        let mut places = Vec::new();
+        for n in 0..5 {
+            places.extend(journal.append(&[retired(n)], Sync::Now).await.unwrap());
+        }
+        drop(journal);
+        let path = file(state.path());
+        let whole = fs::read(&path).unwrap();
+        for byte in places[2].offset..places[3].offset {
+            let mut bytes = whole.clone();
+            bytes[byte as usize] ^= 0x11;
+            fs::write(&path, bytes).unwrap();
+            let mut wanted = all(&[0, 1, 9, 3, 4]);
+            wanted[2] = Err(places[2]);
+            assert_eq!(read(state.path(), &keys), wanted, "byte {byte}");
+        }
+        // A damaged head harms nothing.
+        let mut bytes = whole;
+        bytes[..16].fill(0xff);
         fs::write(&path, bytes).unwrap();
-        assert_eq!(all(state.path()), [retired(0), retired(1), retired(3), retired(4)]);
+        assert_eq!(read(state.path(), &keys), all(&[0, 1, 2, 3, 4]));
+    }
+
+    #[tokio::test]
+    async fn a_frame_in_another_place_is_not_taken_for_an_entry() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        let places = journal
+            .append(&[retired(1), retired(2), retired(3)], Sync::Now)
+            .await
+            .unwrap();
+        drop(journal);
+        let path = file(state.path());
+        let mut bytes = fs::read(&path).unwrap();
+        let [first, second, third] = [0, 1, 2].map(|n: usize| places[n].offset as usize);
+        let frame = bytes[first..second].to_vec();
+        bytes[second..third].copy_from_slice(&frame);
+        fs::write(&path, bytes).unwrap();
+        let told: Vec<_> = read(state.path(), &keys).into_iter().flatten().collect();
+        assert_eq!(told, [retired(1), retired(3)]);
+    }
+
+    #[tokio::test]
+    async fn where_its_known_end_was_lost_it_goes_on_in_a_new_file() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        journal.append(&[retired(1)], Sync::Now).await.unwrap();
+        let lost = Position {
+            segment: 1,
+            offset: journal.end().offset + 1,
+        };
+        drop(journal);
+        let journal = Journal::open(state.path(), keys.clone(), lost).unwrap();
+        let places = journal.append(&[retired(2)], Sync::Now).await.unwrap();
+        assert_eq!(places[0].segment, 2);
+        assert_eq!(read(state.path(), &keys), all(&[1, 2]));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_ours_in_the_folder_changes_nothing() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        journal.append(&[retired(1)], Sync::Now).await.unwrap();
+        drop(journal);
+        let folder = state.path().join("journal");
+        fs::create_dir(folder.join("00000007")).unwrap();
+        fs::write(folder.join("notes.txt"), "x").unwrap();
+        fs::write(folder.join("00000003"), "not a journal").unwrap();
+        let journal = open(state.path(), &keys);
+        journal.append(&[retired(2)], Sync::Now).await.unwrap();
+        let told: Vec<_> = read(state.path(), &keys).into_iter().flatten().collect();
+        assert_eq!(told, [retired(1), retired(2)]);
     }
 }

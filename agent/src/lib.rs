@@ -10,7 +10,7 @@
 //! - [`deliver`], [`endpoint`]: from the queue to a receipt;
 //! - [`control`], [`desk`], [`status`]: what people are told, and what they may do;
 //! - [`cli`], [`demo`], [`report`], [`logging`]: how it is used;
-//! - [`state`], [`secret`], [`digest`], [`clock`], [`memory`]: what the others stand on.
+//! - [`state`], [`keys`], [`seal`], [`secret`], [`digest`], [`disk`], [`clock`], [`memory`]: what the others stand on.
 
 pub mod cli;
 pub mod clock;
@@ -19,10 +19,12 @@ pub mod deliver;
 pub mod demo;
 pub mod desk;
 pub mod digest;
+pub mod disk;
 pub mod endpoint;
 pub mod frame;
 pub mod intake;
 pub mod journal;
+pub mod keys;
 pub mod logging;
 pub mod map;
 pub mod memory;
@@ -30,6 +32,7 @@ pub mod pipeline;
 pub mod plugin;
 pub mod queue;
 pub mod report;
+pub mod seal;
 pub mod secret;
 pub mod spool;
 pub mod state;

@@ -3,7 +3,7 @@
 //! [`take_in`] is the life of one export file. The delivery half is one loop per endpoint (`deliver.rs`); the two halves meet
 //! only in the queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,17 +19,25 @@ use vhr_core::time::Timestamp;
 
 use crate::deliver::{Courier, Until};
 use crate::digest::Keyed;
-use crate::endpoint::{self, Wire};
-use crate::journal::{self, Journal};
+use crate::endpoint;
 use crate::map::{self, Mapper, profiles};
 use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue};
-use crate::spool::{self, Index, Spool};
+use crate::spool::{self, Index, Part, Spool};
 use crate::watch::{Found, Sight, Watcher};
-use crate::{clock, control, frame, intake, memory, report, state};
+use crate::{clock, control, intake, memory, report, state};
+
+mod build;
+mod mend;
+
+use mend::Mended;
+
+pub use build::{Store, build, load_plugins, newest_plugin};
 
 /// Files of one source taken in side by side: enough to hide the waiting for the disk.
 const SIDE_BY_SIDE: usize = 2;
+/// An export that is damaged again and again is mended so many times in one run.
+const MENDED_AT_MOST: u32 = 3;
 /// How often the status is written down for when the service is not running.
 const SNAPSHOT: Duration = Duration::from_secs(30);
 
@@ -42,9 +50,6 @@ pub enum Error {
     /// The spool.
     #[error("the spool cannot be used")]
     Spool(#[from] spool::Error),
-    /// The journal.
-    #[error("the journal cannot be used")]
-    Journal(#[from] journal::Error),
     /// The queue.
     #[error("the queue cannot be used")]
     Queue(#[from] queue::Error),
@@ -103,6 +108,9 @@ pub enum StepError {
     /// Accepting it.
     #[error("the export could not be accepted")]
     Queue(#[from] queue::Error),
+    /// No plugin is left to map with.
+    #[error("no plugin is configured any more that could map it")]
+    NoPlugin,
     /// A bug of ours: a step panicked.
     #[error("a step ended in a panic; please report it")]
     Panic,
@@ -154,7 +162,7 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut tur
     let known = agent.queue.counts(export)?;
     let counts = match known {
         Some(counts) => {
-            received.discard();
+            agent.restore_copy(received, now).await?;
             counts
         }
         None => {
@@ -234,6 +242,23 @@ impl Agent {
             .sum()
     }
 
+    /// The copy of a file that was accepted before: not needed, unless ours was damaged.
+    async fn restore_copy(&self, received: spool::Received, now: Timestamp) -> Result<(), StepError> {
+        let export = received.export;
+        if self.spool.has(Part::In, export) || self.queue.live_rows(export).is_empty() {
+            received.discard();
+            return Ok(());
+        }
+        received.keep()?;
+        let mended = self.queue.mended(export, now).await?;
+        tracing::info!(
+            export = export.short(),
+            mended,
+            "the damaged copy was made anew from the source file"
+        );
+        Ok(())
+    }
+
     fn path_digest(&self, path: &Path) -> [u8; 16] {
         self.keyed.digest("path", &[path.as_os_str().as_encoded_bytes()])
     }
@@ -263,148 +288,6 @@ fn first_state(endpoint: &config::Endpoint, head: &vhr_core::record::Head, now: 
     }
 }
 
-/// Puts everything together. Nothing runs yet.
-///
-/// # Errors
-/// When something that the configuration needs is not there or of no use.
-pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
-    let now = clock::now();
-    let storage_key = state::prepare(&config.storage)?;
-    let keyed = Keyed::new(&storage_key);
-    let plugins = load_plugins(&config)?;
-    let facility_name = Some(config.site.name.as_str()).filter(|name| !name.is_empty());
-    let mut sets = BTreeMap::new();
-    for name in config
-        .profiles()
-        .into_iter()
-        .chain(config.profiles().is_empty().then_some("r4"))
-    {
-        sets.insert(
-            name.to_owned(),
-            profiles::config_json(name, facility_name, config.plugins.dir.as_deref())?,
-        );
-    }
-    let wires = config.endpoints.iter().map(Wire::new).collect::<Result<Vec<_>, _>>()?;
-    let Store { queue, spool, lock } = Store::open(&config.storage.dir, now)?;
-    let couriers = config
-        .endpoints
-        .iter()
-        .zip(wires)
-        .map(|(endpoint, wire)| Arc::new(Courier::new(endpoint, wire, Arc::clone(&queue), spool.clone())));
-    // Compiling plugins and catching up with the journal took more than what comes now.
-    memory::give_back();
-    Ok(Arc::new(Agent {
-        since: now,
-        _lock: lock,
-        couriers: couriers.collect(),
-        queue,
-        spool,
-        plugins,
-        sights: Mutex::default(),
-        mapper: Mapper {
-            facility: config.site.facility.clone(),
-            profiles: sets,
-            keyed: keyed.clone(),
-            limits: frame::Limits::default(),
-        },
-        keyed,
-        config,
-    }))
-}
-
-/// What is kept in a state folder, opened by the one process that holds its lock; also by the command line when no service
-/// runs.
-#[derive(Debug)]
-pub struct Store {
-    /// The queue.
-    pub queue: Arc<Queue>,
-    /// The spool.
-    pub spool: Spool,
-    /// Held as long as the others are used.
-    pub lock: state::Lock,
-}
-
-impl Store {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// When another process has it open, or it cannot be used.
-    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, Error> {
-        let lock = state::lock(dir)?;
-        let spool = Spool::open(dir)?;
-        let journal = Journal::open(dir)?;
-        let queue = Queue::open(dir, journal, spool.clone(), now)?;
-        Ok(Self {
-            queue: Arc::new(queue),
-            spool,
-            lock,
-        })
-    }
-}
-
-/// Every plugin that a source names, from the plugin folder: of several versions the newest.
-///
-/// # Errors
-/// When one is missing or cannot be used.
-pub fn load_plugins(config: &Config) -> Result<BTreeMap<String, Plugin>, Error> {
-    let mut plugins = BTreeMap::new();
-    for source in &config.sources {
-        if plugins.contains_key(&source.plugin) {
-            continue;
-        }
-        let path = match &config.plugins.dir {
-            Some(dir) => newest_plugin(dir, &source.plugin)?,
-            None => None,
-        };
-        let path = path.ok_or_else(|| Error::NoPlugin {
-            source_name: source.name.clone(),
-            id: source.plugin.clone(),
-            dir: config.plugins.dir.clone(),
-        })?;
-        let plugin = plugin::Host::new().and_then(|host| host.load_file(&path));
-        let plugin = plugin.map_err(|source| Error::Plugin { path, source })?;
-        map::can_feed(&plugin).map_err(Error::Feed)?;
-        plugins.insert(source.plugin.clone(), plugin);
-    }
-    Ok(plugins)
-}
-
-/// The file of the newest version of a plugin in a folder.
-///
-/// # Errors
-/// When the folder cannot be listed.
-pub fn newest_plugin(dir: &Path, id: &str) -> Result<Option<PathBuf>, Error> {
-    let mut newest: Option<(Vec<u64>, PathBuf)> = None;
-    for path in plugin_files(dir)? {
-        let Some(about) = std::fs::read(&path).ok().and_then(|bytes| plugin::inspect(&bytes).ok()) else {
-            tracing::warn!(file = %path.display(), "not a plugin of this agent; passed over");
-            continue;
-        };
-        let parts = about.manifest.version.split(['.', '-', '+']);
-        let version: Vec<u64> = parts.map_while(|part| part.parse().ok()).collect();
-        if about.manifest.id == id && newest.as_ref().is_none_or(|(newest, _)| *newest < version) {
-            newest = Some((version, path));
-        }
-    }
-    Ok(newest.map(|(_, path)| path))
-}
-
-fn plugin_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::Plugins {
-        path: dir.to_owned(),
-        source,
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 /// The service: everything runs until told to stop, or until something of ours cannot go on.
 ///
 /// # Errors
@@ -422,6 +305,7 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
     for source in agent.config.sources.clone() {
         tasks.spawn(watch(Arc::clone(&agent), source, halted.clone()));
     }
+    tasks.spawn(mending(Arc::clone(&agent), halted.clone()));
     tasks.spawn(snapshots(Arc::clone(&agent), halted));
     tracing::info!(site = agent.config.site.facility, "running");
     let mut stop = stop;
@@ -437,7 +321,7 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
             first_end = ended.unwrap_or(Ok(()));
         }
     }
-    agent.queue.flush()?;
+    agent.queue.snapshot(true).await?;
     first_end
 }
 
@@ -464,13 +348,19 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
         left.waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
         left.waiting += take_in_all(agent, &source, pass.found, &stop).await;
     }
-    let mut tasks = JoinSet::new();
-    for courier in &agent.couriers {
-        tasks.spawn(Arc::clone(courier).run(Until::Idle { at_once }, stop.clone()));
-    }
-    while let Some(ended) = tasks.join_next().await {
-        if let Ok(ended) = ended {
-            ended?;
+    loop {
+        let mut tasks = JoinSet::new();
+        for courier in &agent.couriers {
+            tasks.spawn(Arc::clone(courier).run(Until::Idle { at_once }, stop.clone()));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            if let Ok(ended) = ended {
+                ended?;
+            }
+        }
+        // What was damaged and could be made anew is still to be sent.
+        if mend_all(agent, &mut HashMap::new()).await == 0 || *stop.borrow() {
+            break;
         }
     }
     for endpoint in agent.queue.endpoints() {
@@ -479,13 +369,14 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
         left.for_a_person += tally.parked;
     }
     left.for_a_person += agent.set_aside_so_far() - before;
-    agent.queue.flush()?;
+    agent.queue.snapshot(true).await?;
     control::write_snapshot(agent, false);
     Ok(left)
 }
 
 /// What has to be put in order before anything is sent.
 async fn prepare(agent: &Arc<Agent>) -> Result<(), Error> {
+    mend::orphans(agent).await?;
     for endpoint in &agent.config.endpoints {
         let (id, schedule) = (EndpointId::new(&endpoint.name), endpoint.schedule.clone());
         let moved = agent
@@ -589,6 +480,46 @@ async fn step(agent: &Arc<Agent>, source: &Source, found: &Found, turn: Turn) ->
             false
         }
     }
+}
+
+/// Mends what did not read, as it is told.
+async fn mending(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
+    let mut tried = HashMap::new();
+    loop {
+        tokio::select! {
+            () = agent.queue.hurt_bell.notified() => {}
+            _ = stop.changed() => return Ok(()),
+        }
+        mend_all(&agent, &mut tried).await;
+    }
+}
+
+/// Mends the exports of which something did not read; says how many deliveries go on. A disk that damages whatever is written
+/// to it is not written to for ever.
+async fn mend_all(agent: &Arc<Agent>, tried: &mut HashMap<ExportId, u32>) -> usize {
+    let mut go_on = 0;
+    for export in agent.queue.take_hurt() {
+        let times = tried.entry(export).or_default();
+        *times += 1;
+        if *times > MENDED_AT_MOST {
+            continue;
+        }
+        let now = clock::now();
+        let mended = match mend::mend(agent, export, now).await {
+            Ok(Mended::Whole) => agent.queue.mended(export, now).await.map_err(StepError::Queue),
+            Ok(Mended::NoCopy) => Ok(0),
+            Err(e) => Err(e),
+        };
+        match mended {
+            Ok(mended) => go_on += mended,
+            Err(e) => tracing::warn!(
+                export = export.short(),
+                why = report::chain(&e),
+                "a damaged export was not mended"
+            ),
+        }
+    }
+    go_on
 }
 
 async fn snapshots(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {

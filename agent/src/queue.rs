@@ -1,49 +1,94 @@
 //! The queue: what is due, what state each delivery is in, what was seen before.
 //!
-//! What stays true: a step is first written to the journal, then to the index; so the index may lag behind and is brought up
-//! to date from the journal at each start, and it can be deleted at any time. One delivery takes one step at a time.
+//! What stays true: a step is first written to the journal, then applied: to memory while it is live (`live.rs`), to the index
+//! when it has ended (`history.rs`). Both are made from the journal at each start, from the newest snapshot on, and can be
+//! deleted at any time. One delivery takes one step at a time.
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
-use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Sync};
-use crate::spool::{self, RecordRow, Spool};
+use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Position, Sync};
+use crate::keys::Keys;
+use crate::spool::{self, RecordRow};
 
 mod apply;
-mod index;
+mod history;
+mod live;
 mod look;
 mod rows;
+mod snapshot;
 mod tally;
 
-use apply::Marks;
-use index::Index;
-pub use index::{DeliveryRow, ExportRow, RecordPlace};
+use apply::Start;
+pub use history::ExportRow;
+use history::History;
+use live::Live;
+use rows::Short;
 use tally::Tallies;
 pub use tally::{SourceCounts, SourceTally, Tally};
 
 /// How many waiting deliveries are looked at to find the next that may go.
 const LOOK_AHEAD: usize = 512;
+/// A snapshot is taken when the journal has grown by this many bytes.
+const SNAPSHOT_EVERY: u64 = 8 * 1024 * 1024;
+
+/// What is known of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRow {
+    /// Where it stands; texts and receipts are in the journal at `position`, not here.
+    pub state: State,
+    /// Accept order over the whole agent.
+    pub order: u64,
+    /// When its export was accepted.
+    pub accepted_at: Timestamp,
+    /// Keyed digest of the visit.
+    pub visit: [u8; 16],
+    /// The journal entry that made this state.
+    pub position: Position,
+}
+
+/// Where a record lies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordPlace {
+    /// In which batch.
+    pub export: ExportId,
+    /// Where in it.
+    pub row: RecordRow,
+}
+
+/// What was found damaged at this start, and mended or set aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Why the index was built anew.
+    pub index: Option<String>,
+    /// The index is kept in memory until the next start.
+    pub in_memory: bool,
+    /// Snapshots that did not read.
+    pub snapshots: Vec<String>,
+    /// Stretches of the journal that do not read.
+    pub journal: u64,
+}
 
 /// Why the queue could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The index.
     #[error("the queue's index could not be used")]
-    Index(#[from] index::Error),
+    Index(#[from] history::Error),
     /// The journal.
     #[error("the step could not be written down")]
     Journal(#[from] journal::Error),
-    /// The spool.
-    #[error("the queue could not read the spool")]
-    Spool(#[from] spool::Error),
+    /// A snapshot.
+    #[error("a snapshot of the queue could not be written")]
+    Snapshot(#[source] std::io::Error),
     /// No such delivery.
     #[error("there is no delivery {0}")]
     Unknown(DeliveryId),
@@ -81,52 +126,80 @@ pub struct Destination {
 /// The queue.
 #[derive(Debug)]
 pub struct Queue {
-    index: Index,
+    state: PathBuf,
+    keys: Keys,
     journal: Journal,
-    spool: Spool,
+    history: History,
+    live: Mutex<Live>,
+    tallies: Mutex<Tallies>,
+    order: AtomicU64,
     /// Held while a step is chosen and written: accept, take, and what people ask for.
     steps: tokio::sync::Mutex<()>,
+    /// Shared by each step from its entry until it is applied; taken alone for a snapshot, which then has all or nothing of it.
+    changes: RwLock<()>,
+    /// Entries written and not applied: whoever waited for one was stopped in between. Then no snapshot has all.
+    unapplied: AtomicU64,
+    /// Up to where the newest snapshot goes.
+    snapshot: Mutex<Position>,
     /// Being sent now; nobody else may touch them.
     busy: Mutex<HashSet<DeliveryId>>,
-    tallies: Mutex<Tallies>,
-    marks: Mutex<Marks>,
-    order: AtomicU64,
+    /// Steps of deliveries whose export the journal did not tell of.
+    unknown: Mutex<HashMap<DeliveryId, (State, Position)>>,
+    damage: Mutex<Damage>,
     rebuilt: Option<Timestamp>,
+    /// Exports of which something did not read.
+    hurt: Mutex<BTreeSet<ExportId>>,
+    /// Rings when there is one more of them.
+    pub hurt_bell: Notify,
     /// Rings when something may have come due.
     pub wake: Notify,
 }
 
 impl Queue {
-    /// Opens the queue of the state folder; brings the index up to date with the journal, or builds it anew.
+    /// Opens the queue of the state folder and the journal it lives by. Memory and index are brought up to date with the
+    /// journal, or built anew.
     ///
     /// # Errors
-    /// When the journal or the spool cannot be read, or another process has the queue open.
-    pub fn open(state: &Path, journal: Journal, spool: Spool, now: Timestamp) -> Result<Self, Error> {
-        let (index, empty) = Index::open(state, now)?;
+    /// When the journal cannot be used.
+    pub fn open(state: &Path, keys: Keys, now: Timestamp) -> Result<Self, Error> {
+        let start = Start::prepare(state, &keys, now);
+        let journal = Journal::open(state, keys.clone(), start.end)?;
         let mut queue = Self {
-            index,
-            journal,
-            spool,
+            state: state.to_owned(),
+            keys,
+            history: start.history,
+            live: Mutex::new(start.live),
+            tallies: Mutex::new(start.tallies),
+            order: AtomicU64::new(start.order),
             steps: tokio::sync::Mutex::new(()),
+            changes: RwLock::new(()),
+            unapplied: AtomicU64::new(0),
+            snapshot: Mutex::new(start.end),
             busy: Mutex::default(),
-            tallies: Mutex::default(),
-            marks: Mutex::default(),
-            order: AtomicU64::new(0),
+            unknown: Mutex::default(),
+            damage: Mutex::new(start.damage),
             rebuilt: None,
+            hurt: Mutex::default(),
+            hurt_bell: Notify::new(),
             wake: Notify::new(),
+            journal,
         };
-        queue.count()?;
-        queue.catch_up(empty)?;
+        let read = queue.catch_up(&queue.journal, start.end, start.anew)?;
         // An empty index over an empty journal is a first start, not a rebuilding.
-        if empty && queue.lock_marks().applied.is_some() {
+        if start.anew && read > 0 {
             queue.rebuilt = Some(now);
         }
         Ok(queue)
     }
 
-    /// When the index was built anew at this start.
+    /// When memory and index were built anew at this start, from the whole journal.
     pub fn rebuilt(&self) -> Option<Timestamp> {
         self.rebuilt
+    }
+
+    /// What was found damaged at this start.
+    pub fn damage(&self) -> Damage {
+        self.lock_damage().clone()
     }
 
     /// What was in an export with this content, if it was accepted before.
@@ -134,7 +207,7 @@ impl Queue {
     /// # Errors
     /// When the index fails.
     pub fn counts(&self, export: ExportId) -> Result<Option<Counts>, Error> {
-        Ok(self.index.export(export)?.map(|row| row.counts))
+        Ok(self.history.export(export)?.map(|row| row.counts))
     }
 
     /// Accepts an export whose copy and batch are on disk: writes down every delivery that is made of it. Older versions of
@@ -168,10 +241,8 @@ impl Queue {
                 *known = false;
                 within.insert(row.visit, row);
                 // What is there of older versions has no more to say, even where the new one does not go.
-                superseded.extend(
-                    self.overtaken(&destination.endpoint, &row.visit)?
-                        .map(|id| (id, row.record)),
-                );
+                let overtaken = self.overtaken(&destination.endpoint, &row.visit).into_iter();
+                superseded.extend(overtaken.map(|id| (id, row.record)));
                 let Some(state) = first else { continue };
                 match firsts.iter_mut().find(|first| first.state == *state) {
                     Some(first) => first.seqs.push(row.seq),
@@ -195,6 +266,8 @@ impl Queue {
             known: count(known.iter().filter(|known| **known).count()),
             files_set_aside: u32::from(batch.file.is_some()),
         };
+        let sent: HashSet<u32> = deliveries.iter().flat_map(|first| first.seqs.iter().copied()).collect();
+        let records = batch.mapped.iter().filter(|row| sent.contains(&row.seq)).cloned();
         let accepted = Accepted {
             export,
             at: now,
@@ -202,15 +275,20 @@ impl Queue {
             plugin,
             counts,
             deliveries,
+            records: records.collect(),
             superseded,
         };
-        let ticket = self.begin();
-        let positions = self
-            .journal
-            .append(vec![Entry::Accepted(accepted.clone())], Sync::Now)
-            .await?;
-        self.apply_accepted(positions[0], &accepted, &batch.mapped)?;
-        self.end(ticket, positions[0])?;
+        let told: Vec<Entry> = accepted
+            .records
+            .iter()
+            .flat_map(|row| self.told_before(row.record))
+            .map(|(id, state)| step(&id, now, &state))
+            .collect();
+        self.write(
+            vec![Entry::Accepted(accepted)].into_iter().chain(told).collect(),
+            Sync::Now,
+        )
+        .await?;
         self.wake.notify_waiters();
         Ok(counts)
     }
@@ -223,65 +301,50 @@ impl Queue {
         if let Some(before) = within {
             return Ok(same(before.content, before.signed));
         }
-        let Some(latest) = self
-            .index
-            .latest(endpoint, &row.visit)?
-            .filter(|l| same(l.content, l.signed))
-        else {
-            return Ok(false);
+        let live = {
+            let live = self.lock_live();
+            live.of_visit(endpoint, &row.visit)
+                .next_back()
+                .map(|(order, record, state)| {
+                    let stands = match state {
+                        Short::Waiting { .. } | Short::Sending { .. } | Short::Delivered { .. } => true,
+                        Short::Parked { kind, .. } => *kind == ReasonKind::InDoubt,
+                        Short::Superseded { .. } => false,
+                    };
+                    (order, stands && same(record.row.content, record.row.signed))
+                })
         };
-        let id = DeliveryId {
-            record: latest.record,
-            endpoint: endpoint.clone(),
-        };
-        Ok(self.index.delivery(&id)?.is_some_and(|row| match row.state {
-            State::Waiting { .. } | State::Sending { .. } | State::Delivered(_) => true,
-            State::Parked(reason) => reason.kind == ReasonKind::InDoubt,
-            State::Superseded { .. } => false,
-        }))
+        let ended = self.history.newest(endpoint, &row.visit)?;
+        let ended = ended.map(|newest| (newest.order, newest.delivered && same(newest.content, newest.signed)));
+        Ok(live.max(ended).is_some_and(|(_, known)| known))
     }
 
     /// Deliveries of older versions that a newer one takes the place of: all but what is on its way.
-    fn overtaken(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<impl Iterator<Item = DeliveryId>, Error> {
-        let mut overtaken = Vec::new();
-        for record in self.index.open_for(endpoint, visit) {
-            let id = DeliveryId {
-                record: record?,
+    fn overtaken(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Vec<DeliveryId> {
+        let (live, busy) = (self.lock_live(), self.lock_busy());
+        live.of_visit(endpoint, visit)
+            .filter(|(_, _, state)| !state.is_final() && !matches!(state, Short::Sending { .. }))
+            .map(|(_, record, _)| DeliveryId {
+                record: record.row.record,
                 endpoint: endpoint.clone(),
-            };
-            let sending = self
-                .index
-                .delivery(&id)?
-                .is_none_or(|row| matches!(row.state, State::Sending { .. }));
-            if !sending && !self.lock_busy().contains(&id) {
-                overtaken.push(id);
-            }
-        }
-        Ok(overtaken.into_iter())
-    }
-
-    /// Of a visit's versions that are waiting or on their way to an endpoint, the oldest.
-    fn oldest_moving(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<RecordId>, Error> {
-        for record in self.index.open_for(endpoint, visit) {
-            let record = record?;
-            let row = self.index.delivery(&DeliveryId {
-                record,
-                endpoint: endpoint.clone(),
-            })?;
-            if row.is_some_and(|row| matches!(row.state, State::Waiting { .. } | State::Sending { .. })) {
-                return Ok(Some(record));
-            }
-        }
-        Ok(None)
+            })
+            .filter(|id| !busy.contains(id))
+            .collect()
     }
 
     /// The newest version of the delivery's visit at its endpoint, where that is another record.
     fn newer(&self, id: &DeliveryId) -> Result<Option<RecordId>, Error> {
-        let Some(row) = self.index.delivery(id)? else {
+        let Some(row) = self.delivery(id)? else {
             return Ok(None);
         };
-        let latest = self.index.latest(&id.endpoint, &row.visit)?;
-        Ok(latest.map(|latest| latest.record).filter(|newest| *newest != id.record))
+        let live = {
+            let live = self.lock_live();
+            let newest = live.of_visit(&id.endpoint, &row.visit).next_back();
+            newest.map(|(order, record, _)| (order, record.row.record))
+        };
+        let ended = self.history.newest(&id.endpoint, &row.visit)?;
+        let newest = live.max(ended.map(|newest| (newest.order, newest.record)));
+        Ok(newest.filter(|(order, _)| *order > row.order).map(|(_, record)| record))
     }
 
     /// Chooses up to `want` deliveries that may be sent now; nobody else touches them until they are settled. With
@@ -299,34 +362,36 @@ impl Queue {
         mut may_go: impl FnMut(&RecordPlace) -> bool,
     ) -> Result<Vec<Taken>, Error> {
         let _one_at_a_time = self.steps.lock().await;
+        let (live, mut busy) = (self.lock_live(), self.lock_busy());
         let mut taken = Vec::new();
-        for item in self.index.due(endpoint).take(LOOK_AHEAD) {
-            let (not_before, record) = item?;
+        for (not_before, order, record) in live.due(endpoint).take(LOOK_AHEAD) {
             if (not_before > now && at_once.is_none()) || taken.len() >= want {
                 break;
             }
             let id = DeliveryId {
-                record,
+                record: record.row.record,
                 endpoint: endpoint.clone(),
             };
-            let (Some(row), Some(place)) = (self.index.delivery(&id)?, self.index.record(record)?) else {
+            let of_visit = || live.of_visit(endpoint, &record.row.visit);
+            let Some((_, _, state)) = of_visit().find(|(other, ..)| *other == order) else {
                 continue;
             };
-            let State::Waiting { last, .. } = &row.state else {
-                continue;
+            let last = match state {
+                Short::Waiting { last, .. } => last,
+                _ => continue,
             };
-            let tried_since = at_once.is_some_and(|began| last.as_ref().is_some_and(|last| last.at >= began));
+            let tried_since = at_once.is_some_and(|began| last.is_some_and(|(_, at)| at >= began));
             // A newer version never overtakes an older one that is still on its way.
-            let oldest = self.oldest_moving(endpoint, &row.visit)?;
-            if (not_before > now && tried_since)
-                || oldest != Some(record)
-                || self.lock_busy().contains(&id)
-                || !may_go(&place)
-            {
+            let moving = |state: &Short| matches!(state, Short::Waiting { .. } | Short::Sending { .. });
+            let oldest = of_visit().find(|(_, _, state)| moving(state)).map(|(order, ..)| order);
+            let place = record.place();
+            if (not_before > now && tried_since) || oldest != Some(order) || busy.contains(&id) || !may_go(&place) {
                 continue;
             }
-            let state = row.state.start(now).map_err(|e| Error::Step(id.clone(), e))?;
-            self.lock_busy().insert(id.clone());
+            let state = State::from(state.clone())
+                .start(now)
+                .map_err(|e| Error::Step(id.clone(), e))?;
+            busy.insert(id.clone());
             taken.push(Taken { id, place, state });
         }
         Ok(taken)
@@ -369,7 +434,7 @@ impl Queue {
         if self.lock_busy().contains(id) {
             return Err(Error::Busy(id.clone()));
         }
-        let row = self.index.delivery(id)?.ok_or_else(|| Error::Unknown(id.clone()))?;
+        let row = self.delivery(id)?.ok_or_else(|| Error::Unknown(id.clone()))?;
         let state = next(&row.state).map_err(|e| Error::Step(id.clone(), e))?;
         if matches!(state, State::Waiting { .. }) && self.newer(id)?.is_some() {
             return Err(Error::Newer(id.clone()));
@@ -385,16 +450,13 @@ impl Queue {
     /// When it could not be written down.
     pub async fn close(&self, export: ExportId, seqs: Vec<u32>, reason: String, now: Timestamp) -> Result<(), Error> {
         let _one_at_a_time = self.steps.lock().await;
-        let ticket = self.begin();
         let entry = Entry::Closed {
             export,
-            seqs: seqs.clone(),
+            seqs,
             at: now,
             reason,
         };
-        let positions = self.journal.append(vec![entry], Sync::Now).await?;
-        self.apply_closed(positions[0], export, &seqs)?;
-        self.end(ticket, positions[0])
+        self.write(vec![entry], Sync::Now).await
     }
 
     /// What was on its way when the agent stopped: its outcome is unclear. Asked once per endpoint at start.
@@ -408,13 +470,8 @@ impl Queue {
         policy: &RetryPolicy,
         now: Timestamp,
     ) -> Result<usize, Error> {
-        let mut recovered = 0;
-        for record in self.index.open_at(endpoint) {
-            let id = DeliveryId {
-                record: record?,
-                endpoint: endpoint.clone(),
-            };
-            let Some(row) = self.index.delivery(&id)? else { continue };
+        let mut entries = Vec::new();
+        for (id, row) in self.open_at(endpoint) {
             if !matches!(row.state, State::Sending { .. }) {
                 continue;
             }
@@ -428,9 +485,10 @@ impl Queue {
                 .state
                 .after_attempt(outcome, in_doubt, policy, false, now)
                 .map_err(|e| Error::Step(id.clone(), e))?;
-            self.write_step(&id, &state, Sync::Now, now).await?;
-            recovered += 1;
+            entries.push(step(&id, now, &state));
         }
+        let recovered = entries.len();
+        self.write(entries, Sync::Now).await?;
         Ok(recovered)
     }
 
@@ -446,16 +504,11 @@ impl Queue {
         now: Timestamp,
     ) -> Result<usize, Error> {
         let name = format!("schedule:{endpoint}");
-        if self.index.text(&name)?.as_deref() == Some(schedule) {
+        if self.history.text(&name)?.as_deref() == Some(schedule) {
             return Ok(0);
         }
-        let mut moved = 0;
-        for record in self.index.open_at(endpoint) {
-            let id = DeliveryId {
-                record: record?,
-                endpoint: endpoint.clone(),
-            };
-            let Some(row) = self.index.delivery(&id)? else { continue };
+        let mut entries = Vec::new();
+        for (id, row) in self.open_at(endpoint) {
             let State::Waiting {
                 attempt: 0, not_before, ..
             } = row.state
@@ -464,11 +517,12 @@ impl Queue {
             };
             let wanted = window(row.accepted_at);
             if wanted != not_before {
-                self.write_step(&id, &State::new(wanted), Sync::Now, now).await?;
-                moved += 1;
+                entries.push(step(&id, now, &State::new(wanted)));
             }
         }
-        self.index.set_text(&name, schedule)?;
+        let moved = entries.len();
+        self.write(entries, Sync::Now).await?;
+        self.history.set_text(&name, schedule)?;
         Ok(moved)
     }
 
@@ -477,7 +531,7 @@ impl Queue {
     /// # Errors
     /// When the index fails.
     pub fn seen(&self, path: &[u8; 16]) -> Result<Option<(u64, i64, ExportId)>, Error> {
-        Ok(self.index.seen(path)?)
+        Ok(self.history.seen(path)?)
     }
 
     /// Remembers what was seen under a path.
@@ -485,7 +539,7 @@ impl Queue {
     /// # Errors
     /// When the index fails.
     pub fn set_seen(&self, path: &[u8; 16], seen: (u64, i64, ExportId)) -> Result<(), Error> {
-        Ok(self.index.set_seen(path, seen)?)
+        Ok(self.history.set_seen(path, seen)?)
     }
 
     /// Writes down that the source file of an export was archived or deleted.
@@ -493,25 +547,129 @@ impl Queue {
     /// # Errors
     /// When it could not be written down.
     pub async fn retired(&self, export: ExportId, now: Timestamp) -> Result<(), Error> {
-        self.journal
-            .append(vec![Entry::Retired { export, at: now }], Sync::Later)
-            .await?;
-        Ok(())
+        self.write(vec![Entry::Retired { export, at: now }], Sync::Later).await
     }
 
-    /// Lets the index reach the disk, so that the next start has little to catch up with.
+    /// Forgets under which paths an export was seen: its files are looked at again.
     ///
     /// # Errors
     /// When the index fails.
-    pub fn flush(&self) -> Result<(), Error> {
-        Ok(self.index.flush()?)
+    pub fn forget_seen(&self, export: ExportId) -> Result<(), Error> {
+        Ok(self.history.forget_seen(export)?)
+    }
+
+    /// Something of an export did not read: it is to be mended.
+    pub fn hurt(&self, export: ExportId) {
+        self.hurt
+            .lock()
+            .expect("nothing panics while holding it")
+            .insert(export);
+        self.hurt_bell.notify_one();
+    }
+
+    /// What is to be mended.
+    pub fn take_hurt(&self) -> BTreeSet<ExportId> {
+        std::mem::take(&mut self.hurt.lock().expect("nothing panics while holding it"))
+    }
+
+    /// The batch of an export was made anew. What was parked because it did not read is sent again; a record that the plugin
+    /// makes otherwise now takes the place of the one it was.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn moved(&self, export: ExportId, rows: &[RecordRow], now: Timestamp) -> Result<(), Error> {
+        let _one_at_a_time = self.steps.lock().await;
+        let by_seq: HashMap<u32, &RecordRow> = rows.iter().map(|row| (row.seq, row)).collect();
+        let mut moved = Vec::new();
+        for old in self.live_rows(export) {
+            if let Some(new) = by_seq.get(&old.seq) {
+                moved.push((old.record, (*new).clone()));
+            }
+        }
+        let entry = Entry::Moved {
+            export,
+            at: now,
+            rows: moved,
+        };
+        self.write(vec![entry], Sync::Now).await
+    }
+
+    /// Deliveries of an export that were parked because something did not read may be tried again.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn mended(&self, export: ExportId, now: Timestamp) -> Result<usize, Error> {
+        let _one_at_a_time = self.steps.lock().await;
+        let mut entries = Vec::new();
+        for (id, row) in self.live_of(export) {
+            if matches!(&row.state, State::Parked(reason) if reason.kind == ReasonKind::Damaged)
+                && self.newer(&id)?.is_none()
+            {
+                entries.push(step(&id, now, &State::new(now)));
+            }
+        }
+        let mended = entries.len();
+        self.write(entries, Sync::Now).await?;
+        self.wake.notify_waiters();
+        Ok(mended)
+    }
+
+    /// Takes a snapshot where the journal has grown since the last one, so that the next start has little to catch up with.
+    ///
+    /// # Errors
+    /// When it cannot be written; everything is in the journal all the same.
+    pub async fn snapshot(&self, at_stop: bool) -> Result<(), Error> {
+        let last = *self.snapshot.lock().expect("nothing panics while holding it");
+        if self.journal.end().beyond(last) < if at_stop { 1 } else { SNAPSHOT_EVERY } {
+            return Ok(());
+        }
+        let alone = self.changes.write().await;
+        if self.unapplied.load(Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        let end = self.journal.end();
+        let history = self.history.counts()?;
+        let top = snapshot::Top::new(
+            end,
+            at_stop,
+            self.order.load(Ordering::Relaxed),
+            self.lock_tallies().clone(),
+            history,
+        );
+        let made = snapshot::make(top, &self.lock_live());
+        drop(alone);
+        // First what it relies on, then the snapshot itself.
+        self.history.sync(&self.state)?;
+        made.write(&self.state, &self.keys).map_err(Error::Snapshot)?;
+        *self.snapshot.lock().expect("nothing panics while holding it") = end;
+        Ok(())
     }
 
     async fn write_step(&self, id: &DeliveryId, state: &State, sync: Sync, now: Timestamp) -> Result<(), Error> {
-        let ticket = self.begin();
-        let positions = self.journal.append(vec![step(id, now, state)], sync).await?;
-        self.apply_step(positions[0], id, state)?;
-        self.end(ticket, positions[0])
+        self.write(vec![step(id, now, state)], sync).await
+    }
+
+    /// Writes entries down, together, and applies them.
+    async fn write(&self, entries: Vec<Entry>, sync: Sync) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let _no_snapshot = self.changes.read().await;
+        self.unapplied.fetch_add(1, Ordering::SeqCst);
+        let positions = self.journal.append(&entries, sync).await?;
+        for (position, entry) in positions.into_iter().zip(&entries) {
+            self.apply(position, entry)?;
+        }
+        self.unapplied.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn next_order(&self) -> u64 {
+        self.order.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn lock_live(&self) -> std::sync::MutexGuard<'_, Live> {
+        self.live.lock().expect("nothing panics while holding it")
     }
 
     fn lock_busy(&self) -> std::sync::MutexGuard<'_, HashSet<DeliveryId>> {
@@ -522,8 +680,8 @@ impl Queue {
         self.tallies.lock().expect("nothing panics while holding it")
     }
 
-    fn lock_marks(&self) -> std::sync::MutexGuard<'_, Marks> {
-        self.marks.lock().expect("nothing panics while holding it")
+    fn lock_damage(&self) -> std::sync::MutexGuard<'_, Damage> {
+        self.damage.lock().expect("nothing panics while holding it")
     }
 }
 

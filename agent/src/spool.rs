@@ -2,31 +2,36 @@
 //!
 //! What stays true: a file under its final name is whole and on disk. Everything is written under a temporary name, synced,
 //! renamed, and its folder synced; leftovers of an interrupted write are removed at the next start. A failed sync is never
-//! tried again on the same file: the file is given up and the caller starts over.
+//! tried again on the same file: the file is given up and the caller starts over. Everything is sealed (`seal.rs`). What does
+//! not read is moved to `quarantine/`, never deleted.
 //!
 //! ```text
-//! spool/in/<export>    the export: head, then zstd of the bytes as received
+//! spool/in/<export>    the export: a sealed stream of its head and of zstd of the bytes as received
 //! spool/out/<export>   the sealed batch (see batch.rs)
 //! spool/tmp/           being written; removed at start
+//! quarantine/          what did not read, and beside each a note that says why
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use vhr_core::id::ExportId;
 use vhr_core::time::Timestamp;
 
+use crate::keys::Keys;
+use crate::seal;
+
 pub mod batch;
 
 pub use batch::{Batch, BatchWriter, Index, RecordRow};
 
-const MAGIC: &[u8; 4] = b"VHRX";
-const VERSION: u16 = 1;
+const MAGIC: [u8; 4] = *b"VHRX";
+const VERSION: u16 = 2;
 /// A head is a name and two words; more is not ours.
 const MAX_HEAD: u32 = 64 * 1024;
 /// The largest claim file that is read into memory to be sent (the gateway takes 100 MB at most).
@@ -74,6 +79,16 @@ impl Error {
             Self::Damaged { .. } | Self::TooLarge { .. } => false,
         }
     }
+
+    /// Whether the disk is full, or what the account may use of it.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if disk_full(source))
+    }
+}
+
+/// Whether an error of the system says that there is no room left.
+pub(crate) fn disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What is known of an export when it is received. The name may hold a patient's name: it stays in here.
@@ -87,12 +102,35 @@ pub struct ExportHead {
     pub received_at: Timestamp,
 }
 
+/// The two kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Exports as received.
+    In,
+    /// Sealed batches.
+    Out,
+}
+
+impl Part {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
 /// The spool folder.
 #[derive(Debug, Clone)]
 pub struct Spool {
+    state: PathBuf,
     root: PathBuf,
+    keys: Keys,
     /// Numbers temporary names: two files with one content may be written side by side.
     next: Arc<AtomicU64>,
+    folders: Arc<[Folder; 2]>,
+    /// Counts what was set aside: an open file may be one of them.
+    set_aside: Arc<AtomicU64>,
 }
 
 /// A copy under its temporary name, synced, whose id is known: kept under its final name only if it is new.
@@ -103,24 +141,27 @@ pub struct Received {
     /// Size as received, bytes.
     pub size: u64,
     temporary: PathBuf,
-    target: PathBuf,
+    spool: Spool,
 }
 
 impl Spool {
     /// Opens, and creates where absent, the spool under the state folder. Removes what an interrupted write left.
     ///
     /// # Errors
-    /// When the folders cannot be made or cleaned.
-    pub fn open(state: &Path) -> Result<Self, Error> {
-        let spool = Self::existing(state);
+    /// When the folders cannot be made.
+    pub fn open(state: &Path, keys: Keys) -> Result<Self, Error> {
+        let spool = Self::existing(state, keys);
         for folder in ["in", "out", "tmp"] {
             let path = spool.root.join(folder);
             fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         }
         let tmp = spool.root.join("tmp");
-        for entry in fs::read_dir(&tmp).map_err(io_error("list", &tmp))? {
-            let path = entry.map_err(io_error("list", &tmp))?.path();
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        for entry in fs::read_dir(&tmp).map_err(io_error("list", &tmp))?.flatten() {
+            let path = entry.path();
+            let removed = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+            if let Err(e) = removed {
+                tracing::warn!(path = %path.display(), why = %e, "a leftover could not be removed");
+            }
         }
         sync_folder(&spool.root)?;
         sync_folder(state)?;
@@ -128,11 +169,21 @@ impl Spool {
     }
 
     /// The spool under a state folder, for reading only, whether or not a service runs.
-    pub fn existing(state: &Path) -> Self {
+    pub fn existing(state: &Path, keys: Keys) -> Self {
+        let root = state.join("spool");
         Self {
-            root: state.join("spool"),
+            folders: Arc::new([Part::In, Part::Out].map(|part| Folder::new(root.join(part.folder())))),
+            state: state.to_owned(),
+            root,
+            keys,
             next: Arc::default(),
+            set_aside: Arc::default(),
         }
+    }
+
+    /// How many files were set aside so far: whoever keeps one open opens it anew when this changes.
+    pub fn generation(&self) -> u64 {
+        self.set_aside.load(Ordering::SeqCst)
     }
 
     /// Copies an export as it is read, in constant memory, and syncs the copy. Not yet under its name: see [`Received::keep`].
@@ -141,19 +192,48 @@ impl Spool {
     /// [`Error::Source`] when the source fails; others when our side does.
     pub fn receive(&self, head: &ExportHead, mut source: impl Read) -> Result<Received, Error> {
         let temporary = self.temporary();
-        let file = create(&temporary)?;
-        let copied = write_export(file, head, &mut source, &temporary);
+        let mut unread = SourceReader {
+            source: &mut source,
+            digest: Sha256::new(),
+            size: 0,
+            failed: None,
+        };
+        // The place is part of the seal, and the id is only known at the end: the place is the folder alone.
+        let copied = self.write_export(head, &mut unread, &temporary);
+        let copied = match unread.failed.take() {
+            Some(e) => Err(Error::Source(e)),
+            None => copied,
+        };
         if copied.is_err() {
             // The half-written copy is worthless; if it cannot be removed now, the next start removes it.
             let _ = fs::remove_file(&temporary);
         }
-        let (export, size) = copied?;
+        copied?;
         Ok(Received {
-            export,
-            size,
-            target: self.root.join("in").join(export.to_string()),
+            export: ExportId::from_bytes(unread.digest.finalize().into()),
+            size: unread.size,
             temporary,
+            spool: self.clone(),
         })
+    }
+
+    fn write_export(&self, head: &ExportHead, source: &mut impl Read, path: &Path) -> Result<(), Error> {
+        let file = create(path)?;
+        let write = || {
+            let sealed = seal::Head::new(MAGIC, VERSION, &self.keys);
+            let mut file = io::BufWriter::with_capacity(256 * 1024, file);
+            file.write_all(&sealed.to_bytes())?;
+            let key = sealed.key(&self.keys, Part::In.folder()).map_err(io::Error::other)?;
+            let mut file = seal::Writer::new(file, key);
+            let head = serde_json::to_vec(head).expect("a head has no keys but strings");
+            file.write_all(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes())?;
+            file.write_all(&head)?;
+            let mut packed = zstd::stream::write::Encoder::new(file, 1)?;
+            io::copy(source, &mut packed)?;
+            let file = packed.finish()?.finish()?;
+            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        };
+        write().map_err(io_error("write", path))
     }
 
     /// The head of a received export, and a reader of its bytes.
@@ -161,11 +241,11 @@ impl Spool {
     /// # Errors
     /// When it is absent or damaged.
     pub fn export(&self, export: ExportId) -> Result<(ExportHead, impl Read + use<>), Error> {
-        let path = self.root.join("in").join(export.to_string());
-        let mut file = BufReader::new(File::open(&path).map_err(io_error("open", &path))?);
-        let head = read_head(&mut file, MAGIC, VERSION, &path)?;
-        let head =
-            serde_json::from_slice(&head).map_err(|e| damaged(&path, format!("its head does not read ({e})")))?;
+        let path = self.path(Part::In, export);
+        let mut file = BufReader::with_capacity(64 * 1024, File::open(&path).map_err(io_error("open", &path))?);
+        let key = read_head(&mut file, MAGIC, VERSION, &path, &self.keys, Part::In.folder())?;
+        let mut file = BufReader::with_capacity(64 * 1024, seal::Reader::new(file, key));
+        let head = export_head(&mut file).map_err(|e| damaged(&path, format!("its head does not read ({e})")))?;
         let bytes = zstd::stream::read::Decoder::with_buffer(file).map_err(io_error("unpack", &path))?;
         Ok((head, bytes))
     }
@@ -175,7 +255,7 @@ impl Spool {
     /// # Errors
     /// When it is absent, damaged, or larger than [`MAX_CLAIM`].
     pub fn export_bytes(&self, export: ExportId) -> Result<Vec<u8>, Error> {
-        let path = self.root.join("in").join(export.to_string());
+        let path = self.path(Part::In, export);
         let (_, reader) = self.export(export)?;
         let mut bytes = Vec::new();
         reader
@@ -191,12 +271,27 @@ impl Spool {
         Ok(bytes)
     }
 
+    /// Reads an export to its end, and says whether it is whole.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_export(&self, export: ExportId) -> Result<ExportHead, Error> {
+        let path = self.path(Part::In, export);
+        let (head, mut reader) = self.export(export)?;
+        let mut digest = Sha256::new();
+        io::copy(&mut reader, &mut digest).map_err(io_error("unpack", &path))?;
+        if ExportId::from_bytes(digest.finalize().into()) != export {
+            return Err(damaged(&path, "its bytes do not have the digest of its name".into()));
+        }
+        Ok(head)
+    }
+
     /// Begins the sealed batch of an export.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn new_batch(&self, export: ExportId) -> Result<BatchWriter, Error> {
-        BatchWriter::create(self.temporary(), self.root.join("out").join(export.to_string()))
+        BatchWriter::create(self, export, self.temporary())
     }
 
     /// Opens the sealed batch of an export.
@@ -204,13 +299,76 @@ impl Spool {
     /// # Errors
     /// When it is absent or damaged.
     pub fn batch(&self, export: ExportId) -> Result<Batch, Error> {
-        Batch::open(self.root.join("out").join(export.to_string()))
+        Batch::open(self.path(Part::Out, export), export, &self.keys)
+    }
+
+    /// Whether a file of this export is there.
+    pub fn has(&self, part: Part, export: ExportId) -> bool {
+        self.path(part, export).exists()
+    }
+
+    /// The exports of which there is a file, and the names of what does not belong there.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn list(&self, part: Part) -> Result<(Vec<ExportId>, Vec<PathBuf>), Error> {
+        let folder = self.root.join(part.folder());
+        let (mut exports, mut foreign) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
+            let entry = entry.map_err(io_error("list", &folder))?;
+            let name = entry.file_name();
+            let id = name
+                .to_str()
+                .filter(|name| name.len() == 64)
+                .and_then(|name| name.parse().ok());
+            match id.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
+                Some(export) => exports.push(export),
+                None => foreign.push(entry.path()),
+            }
+        }
+        Ok((exports, foreign))
+    }
+
+    /// Moves a file that does not read out of the way.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn set_aside(&self, part: Part, export: ExportId, why: &str, now: Timestamp) -> Result<(), Error> {
+        let moved = quarantine(&self.state, &self.path(part, export), part.folder(), why, now);
+        self.set_aside.fetch_add(1, Ordering::SeqCst);
+        moved
+    }
+
+    /// Removes the files of an export for good: its deliveries ended, and it was kept as long as it is to be kept.
+    ///
+    /// # Errors
+    /// When one is there and cannot be removed.
+    pub fn remove(&self, export: ExportId) -> Result<(), Error> {
+        for part in [Part::Out, Part::In] {
+            let path = self.path(part, export);
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &path)(e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, part: Part, export: ExportId) -> PathBuf {
+        self.root.join(part.folder()).join(export.to_string())
     }
 
     fn temporary(&self) -> PathBuf {
         self.root
             .join("tmp")
             .join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// Gives a synced file its final name, for good. Files that come side by side share the folder's sync.
+    fn put(&self, temporary: &Path, part: Part, export: ExportId) -> Result<(), Error> {
+        let target = self.path(part, export);
+        fs::rename(temporary, &target).map_err(io_error("rename into place", &target))?;
+        self.folders[part as usize].sync()
     }
 
     /// Bytes used by exports and batches.
@@ -231,7 +389,7 @@ impl Received {
     /// # Errors
     /// When it cannot be renamed or the folder not synced.
     pub fn keep(self) -> Result<ExportId, Error> {
-        rename_synced(&self.temporary, &self.target)?;
+        self.spool.put(&self.temporary, Part::In, self.export)?;
         Ok(self.export)
     }
 
@@ -242,80 +400,111 @@ impl Received {
     }
 }
 
-fn write_export(
-    mut file: File,
-    head: &ExportHead,
-    source: &mut impl Read,
-    path: &Path,
-) -> Result<(ExportId, u64), Error> {
-    let head = serde_json::to_vec(head).expect("a head has no keys but strings");
-    write_head(&mut file, MAGIC, VERSION, &head).map_err(io_error("write", path))?;
-    let mut packed = zstd::stream::write::Encoder::new(&mut file, 1).map_err(io_error("write", path))?;
-    let mut digest = Sha256::new();
-    let mut size = 0;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = match source.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(Error::Source(e)),
-        };
-        digest.update(&buffer[..read]);
-        packed.write_all(&buffer[..read]).map_err(io_error("write", path))?;
-        size += read as u64;
-    }
-    packed.finish().map_err(io_error("write", path))?;
-    file.sync_all().map_err(io_error("sync", path))?;
-    Ok((ExportId::from_bytes(digest.finalize().into()), size))
+/// Counts and digests what is read of the source, and keeps its error apart from those of our own side.
+struct SourceReader<'a, R> {
+    source: &'a mut R,
+    digest: Sha256,
+    size: u64,
+    failed: Option<io::Error>,
 }
 
-/// Magic, version, flags (none yet; room for sealing), length, head.
-fn write_head(to: &mut impl Write, magic: &[u8; 4], version: u16, head: &[u8]) -> io::Result<()> {
-    to.write_all(magic)?;
-    to.write_all(&version.to_le_bytes())?;
-    to.write_all(&0u16.to_le_bytes())?;
-    to.write_all(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes())?;
-    to.write_all(head)
+impl<R: Read> Read for SourceReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.source.read(buffer) {
+            Ok(read) => {
+                self.digest.update(&buffer[..read]);
+                self.size += read as u64;
+                Ok(read)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
+            Err(e) => {
+                self.failed = Some(e);
+                Err(io::Error::other("the source failed"))
+            }
+        }
+    }
 }
 
-fn read_head(from: &mut impl Read, magic: &[u8; 4], version: u16, path: &Path) -> Result<Vec<u8>, Error> {
-    let mut fixed = [0; 12];
-    from.read_exact(&mut fixed)
-        .map_err(|e| damaged(path, format!("it is cut off in its head ({e})")))?;
-    if &fixed[..4] != magic {
-        return Err(damaged(path, "it is not a file of this agent".into()));
-    }
-    let found = u16::from_le_bytes([fixed[4], fixed[5]]);
-    if found != version {
-        return Err(damaged(
+/// A folder whose names are made durable; callers side by side share each sync.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    asked: AtomicU64,
+    done: Mutex<u64>,
+}
+
+impl Folder {
+    fn new(path: PathBuf) -> Self {
+        Self {
             path,
-            format!("it is of version {found}, and this agent reads version {version}"),
-        ));
+            asked: AtomicU64::new(0),
+            done: Mutex::new(0),
+        }
     }
-    let length = u32::from_le_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]);
+
+    fn sync(&self) -> Result<(), Error> {
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = self.done.lock().expect("nothing panics while holding it");
+        if *done >= mine {
+            return Ok(());
+        }
+        let covers = self.asked.load(Ordering::SeqCst);
+        sync_folder(&self.path)?;
+        *done = covers;
+        Ok(())
+    }
+}
+
+fn export_head(from: &mut impl BufRead) -> io::Result<ExportHead> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length);
     if length > MAX_HEAD {
-        return Err(damaged(path, format!("its head claims to be {length} bytes long")));
+        return Err(io::Error::other(format!("it claims to be {length} bytes long")));
     }
     let mut head = vec![0; length as usize];
-    from.read_exact(&mut head)
+    from.read_exact(&mut head)?;
+    Ok(serde_json::from_slice(&head)?)
+}
+
+/// Reads the beginning of a sealed file, and gives its key.
+fn read_head(
+    from: &mut impl Read,
+    magic: [u8; 4],
+    version: u16,
+    path: &Path,
+    keys: &Keys,
+    place: &str,
+) -> Result<seal::FileKey, Error> {
+    let mut bytes = [0; seal::HEAD];
+    from.read_exact(&mut bytes)
         .map_err(|e| damaged(path, format!("it is cut off in its head ({e})")))?;
-    Ok(head)
+    seal::Head::read(&bytes, magic, version)
+        .and_then(|head| head.key(keys, place))
+        .map_err(|e| damaged(path, e.to_string()))
 }
 
+/// A new file, for our account only.
 fn create(path: &Path) -> Result<File, Error> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)
-        .map_err(io_error("create", path))
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(io_error("create", path))
 }
 
-/// Renames a synced file into place and syncs the folder, so that the name survives a power cut too.
-fn rename_synced(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to).map_err(io_error("rename into place", to))?;
-    to.parent().map_or(Ok(()), sync_folder)
+/// Writes a small file so that either the old or the new content is there, whole, whatever happens.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    let mut file = create(&temporary)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(io_error("write", &temporary))?;
+    drop(file);
+    fs::rename(&temporary, path).map_err(io_error("rename into place", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Makes a folder's names durable. Windows has no such call: there the rename itself is written through.
@@ -329,9 +518,40 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Moves a file or folder that does not read out of the way, with a note that says why.
+///
+/// # Errors
+/// When it cannot be moved.
+pub(crate) fn quarantine(state: &Path, path: &Path, kind: &str, why: &str, now: Timestamp) -> Result<(), Error> {
+    let folder = state.join("quarantine");
+    fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // A foreign name may hold anything; ours are digests and numbers.
+    let ours = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
+    let name = if ours { name.into_owned() } else { "foreign".to_owned() };
+    let mut target = format!("{kind}-{name}-{}", now.millis());
+    while folder.join(&target).exists() {
+        target.push('+');
+    }
+    fs::rename(path, folder.join(&target)).map_err(io_error("move to quarantine", path))?;
+    let note = folder.join(target + ".why.txt");
+    // The note is for people; that it cannot be written changes nothing.
+    let _ = fs::write(note, format!("{}\n{why}\n", now.to_rfc3339()));
+    tracing::warn!(kind, why, "set aside in quarantine");
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
 fn io_error(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
     let path = path.to_owned();
-    move |source| Error::Io { act, path, source }
+    move |source| {
+        if source.raw_os_error().is_none() {
+            return Error::Damaged {
+                path,
+                what: format!("could not {act} it: {source}"),
+            };
+        }
+        Error::Io { act, path, source }
+    }
 }
 
 fn damaged(path: &Path, what: String) -> Error {
@@ -343,6 +563,10 @@ fn damaged(path: &Path, what: String) -> Error {
 
 #[cfg(test)]
 mod tests {
+    fn keys() -> Keys {
+        Keys::generate(Timestamp::from_millis(1))
+    }
+
     use super::*;
 
     fn head() -> ExportHead {
@@ -360,7 +584,7 @@ mod tests {
     #[test]
     fn an_export_comes_back_byte_for_byte_under_the_digest_of_its_bytes() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(state.path(), keys()).unwrap();
         let export = received(&spool, b"<a>\r\n</a>");
         assert_eq!(spool.export_bytes(export).unwrap(), b"<a>\r\n</a>");
         assert_eq!(spool.export(export).unwrap().0, head());
@@ -369,7 +593,7 @@ mod tests {
     #[test]
     fn what_the_system_refuses_may_pass_and_what_lies_on_the_disk_does_not() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(state.path(), keys()).unwrap();
         let missing = spool.export_bytes(ExportId::from_bytes([1; 32])).unwrap_err();
         assert!(!missing.may_pass(), "{missing}");
         let huge = spool.receive(&head(), io::repeat(b' ').take(MAX_CLAIM + 1)).unwrap();
@@ -382,7 +606,7 @@ mod tests {
     #[test]
     fn no_file_name_tells_the_exports_name() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(state.path(), keys()).unwrap();
         received(&spool, b"x");
         for entry in fs::read_dir(state.path().join("spool/in")).unwrap() {
             assert!(
@@ -410,7 +634,7 @@ mod tests {
             }
         }
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(state.path(), keys()).unwrap();
         assert!(matches!(spool.receive(&head(), Half(false)), Err(Error::Source(_))));
         for folder in ["in", "tmp"] {
             assert_eq!(
@@ -424,17 +648,17 @@ mod tests {
     #[test]
     fn leftovers_of_an_interrupted_write_are_removed_at_the_next_start() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(state.path(), keys()).unwrap();
         drop(spool.receive(&head(), &b"cut"[..]).unwrap());
         assert_eq!(fs::read_dir(state.path().join("spool/tmp")).unwrap().count(), 1);
-        Spool::open(state.path()).unwrap();
+        Spool::open(state.path(), keys()).unwrap();
         assert_eq!(fs::read_dir(state.path().join("spool/tmp")).unwrap().count(), 0);
     }
 
     #[test]
     fn a_changed_byte_is_noticed() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(state.path(), keys()).unwrap();
         let export = received(&spool, &[b'x'; 1000]);
         let path = state.path().join("spool/in").join(export.to_string());
         let mut bytes = fs::read(&path).unwrap();

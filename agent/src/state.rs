@@ -5,8 +5,11 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use vhr_core::config::{SecretSource, Storage};
+use vhr_core::time::Timestamp;
 
+use crate::keys::{self, Keys};
 use crate::secret::{self, Secret};
+use crate::spool::write_synced;
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub enum Error {
     /// The storage key is not there.
     #[error("the storage key cannot be read")]
     Key(#[source] secret::Error),
+    /// It does not open the keyring.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
 }
 
 /// Held as long as a process works in a state folder. Spool, journal and index are only opened by whoever holds it.
@@ -78,21 +84,62 @@ pub fn lock(dir: &Path) -> Result<Lock, Error> {
     Ok(Lock { _file: file })
 }
 
-/// Makes the folder where absent, and gives the storage key: made at the first start where it is to be a file.
+/// Makes the folder where absent, and opens its keys; the storage key is made at the first start where it is to be a file.
 ///
 /// # Errors
-/// When the folder cannot be made, or there is no key.
-pub fn prepare(storage: &Storage) -> Result<Secret, Error> {
+/// When the folder cannot be made, or the keys are not there.
+pub fn prepare(storage: &Storage, now: Timestamp) -> Result<Keys, Error> {
     make_private(&storage.dir)?;
     if let SecretSource::File(path) = &storage.key
         && !path.exists()
+        && !copy_of(path).exists()
+        && keys::NAMES.iter().all(|name| !storage.dir.join(name).exists())
     {
         make_key(path)?;
     }
-    secret::read(&storage.key).map_err(Error::Key)
+    open_keys(storage, now)
 }
 
-fn make_private(dir: &Path) -> Result<(), Error> {
+/// The keys of a state folder that is there.
+///
+/// # Errors
+/// When the storage key cannot be read, or does not open them.
+pub fn open_keys(storage: &Storage, now: Timestamp) -> Result<Keys, Error> {
+    let mut secrets = vec![secret::read(&storage.key)];
+    if let SecretSource::File(path) = &storage.key {
+        secrets.push(secret::read(&SecretSource::File(copy_of(path))));
+    }
+    let (read, unread): (Vec<_>, Vec<_>) = secrets.into_iter().partition(Result::is_ok);
+    let read: Vec<Secret> = read.into_iter().flatten().collect();
+    if read.is_empty() {
+        return Err(Error::Key(
+            unread.into_iter().find_map(Result::err).expect("one was asked for"),
+        ));
+    }
+    let (keys, which) = Keys::open(&storage.dir, &read, now)?;
+    // What was of our own making has a copy: the damaged one of the two is written anew.
+    if let SecretSource::File(path) = &storage.key
+        && copy_of(path).exists()
+        && read.iter().filter(|secret| **secret == read[which]).count() < 2
+    {
+        tracing::warn!("a copy of the storage key was damaged; it is written anew");
+        write_key(path, read[which].reveal())?;
+    }
+    Ok(keys)
+}
+
+/// Where the copy of a storage key of our own making lies.
+fn copy_of(path: &Path) -> PathBuf {
+    let mut copy = path.as_os_str().to_owned();
+    copy.push(".copy");
+    copy.into()
+}
+
+/// Makes the state folder where absent, for our account only.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_private(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -109,27 +156,22 @@ fn make_private(dir: &Path) -> Result<(), Error> {
 }
 
 fn make_key(path: &Path) -> Result<(), Error> {
-    let failed = |source| Error::Io {
-        act: "make the storage key",
-        path: path.to_owned(),
-        source,
-    };
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|e| failed(io::Error::other(e)))?;
+    let key: [u8; 32] = keys::random();
     let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = || {
-        let mut file = options.open(path)?;
-        writeln!(file, "{text}")?;
-        file.sync_all()
-    };
-    write().map_err(failed)?;
-    path.parent().map_or(Ok(()), |folder| {
-        crate::spool::sync_folder(folder).map_err(|e| failed(io::Error::other(e)))
-    })
+    write_key(path, &text)
+}
+
+/// Writes the key and its copy, for our account only.
+fn write_key(path: &Path, text: &str) -> Result<(), Error> {
+    for path in [path, &copy_of(path)] {
+        let failed = |source| Error::Io {
+            act: "write the storage key",
+            path: path.to_owned(),
+            source,
+        };
+        write_synced(path, format!("{text}\n").as_bytes()).map_err(|e| failed(io::Error::other(e)))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -150,9 +192,12 @@ mod tests {
     fn the_key_is_made_at_the_first_start_and_stays_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let storage = storage(folder.path().join("state"));
-        let key = prepare(&storage).unwrap();
-        assert_eq!(key.reveal().len(), 64);
-        assert_eq!(prepare(&storage).unwrap(), key);
+        let now = Timestamp::from_millis(1);
+        let keys = prepare(&storage, now).unwrap();
+        let key = fs::read_to_string(storage.dir.join("storage.key")).unwrap();
+        assert_eq!(key.trim().len(), 64);
+        assert_eq!(prepare(&storage, now).unwrap().list(), keys.list());
+        assert_eq!(fs::read_to_string(storage.dir.join("storage.key")).unwrap(), key);
     }
 
     #[test]
@@ -168,13 +213,50 @@ mod tests {
         lock(folder.path()).unwrap();
     }
 
+    #[test]
+    fn a_damaged_storage_key_of_our_own_making_is_written_anew_from_its_copy() {
+        for name in ["storage.key", "storage.key.copy"] {
+            for damage in [
+                "",
+                "00",
+                "0000000000000000000000000000000000000000000000000000000000000000\n",
+            ] {
+                let folder = tempfile::tempdir().unwrap();
+                let storage = storage(folder.path().join("state"));
+                let keys = prepare(&storage, Timestamp::from_millis(1)).unwrap();
+                let key = fs::read(storage.dir.join(name)).unwrap();
+                fs::write(storage.dir.join(name), damage).unwrap();
+                assert_eq!(
+                    prepare(&storage, Timestamp::from_millis(2)).unwrap().list(),
+                    keys.list()
+                );
+                assert_eq!(fs::read(storage.dir.join(name)).unwrap(), key, "{name} {damage:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_storage_key_that_is_gone_is_not_made_anew_over_a_keyring() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = storage(folder.path().join("state"));
+        prepare(&storage, Timestamp::from_millis(1)).unwrap();
+        for name in ["storage.key", "storage.key.copy"] {
+            fs::remove_file(storage.dir.join(name)).unwrap();
+        }
+        assert!(matches!(
+            prepare(&storage, Timestamp::from_millis(2)),
+            Err(Error::Key(_))
+        ));
+        assert!(!storage.dir.join("storage.key").exists());
+    }
+
     #[cfg(unix)]
     #[test]
     fn nobody_else_may_read_the_folder_or_the_key() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let storage = storage(folder.path().join("state"));
-        prepare(&storage).unwrap();
+        prepare(&storage, Timestamp::from_millis(1)).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
         assert_eq!((mode(&storage.dir), mode(&storage.dir.join("storage.key"))), (0, 0));
     }

@@ -80,11 +80,7 @@ pub fn of_queue(config: &Config, queue: &Queue, spool: &Spool, now: Timestamp) -
         endpoint.parked = tally.parked;
         endpoint.superseded = tally.superseded;
         endpoint.dropped = tally.dropped;
-        endpoint.oldest_waiting_s = queue
-            .oldest_waiting(&id)
-            .ok()
-            .flatten()
-            .map(|oldest| now.since(oldest).as_secs());
+        endpoint.oldest_waiting_s = queue.oldest_waiting(&id).map(|oldest| now.since(oldest).as_secs());
         endpoint
     });
     Status {

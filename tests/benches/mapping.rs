@@ -15,7 +15,6 @@ use vhr_agent::digest::Keyed;
 use vhr_agent::frame::{self, Survey};
 use vhr_agent::map::{Made, Mapper, profiles};
 use vhr_agent::plugin::{Context, Host, Outcome, Payload, Plugin, SourceRecord, build};
-use vhr_agent::secret::Secret;
 use vhr_core::id::ExportId;
 use vhr_plugin_qd3176 as native;
 
@@ -98,7 +97,7 @@ impl Bench {
             mapper: Mapper {
                 facility: FACILITY.into(),
                 profiles: [(PROFILE.to_owned(), config.clone())].into(),
-                keyed: Keyed::new(&Secret::new("bench")),
+                keyed: Keyed::new(b"bench"),
                 limits: frame::Limits::default(),
             },
             context: Context {

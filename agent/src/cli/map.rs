@@ -16,7 +16,6 @@ use crate::frame::{self, FileFault};
 use crate::map::{Made, Mapper, can_feed, profiles};
 use crate::plugin::{Host, Plugin};
 use crate::report::{Exit, Failure, chain};
-use crate::secret::Secret;
 use crate::spool::batch::SetAside;
 
 /// Of `map`.
@@ -57,7 +56,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
         facility: facility.unwrap_or_default(),
         profiles: BTreeMap::from([(options.profile.clone(), set)]),
         // Nothing is indexed in a dry run.
-        keyed: Keyed::new(&Secret::new("dry run")),
+        keyed: Keyed::new(b"dry run"),
         limits: frame::Limits::default(),
     };
     let mut all_mapped = true;

@@ -120,8 +120,8 @@ async fn ask(config: &Config, request: Request) -> Result<Reply, Failure> {
             dir.display()
         )));
     }
-    let store =
-        pipeline::Store::open(dir, clock::now()).map_err(|e| Failure::environment("the queue cannot be opened", e))?;
+    let store = pipeline::Store::open(&config.storage, clock::now())
+        .map_err(|e| Failure::environment("the queue cannot be opened", e))?;
     Ok(desk::answer(&store.queue, &store.spool, request).await)
 }
 

@@ -1,10 +1,11 @@
 //! `receipts`: proof of what was sent, with the endpoint's reference. Read from the journal, whether the service runs or not.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use vhr_core::delivery::State;
+use vhr_core::id::{ExportId, RecordId};
 use vhr_core::time::Timestamp;
 
 use super::output::print;
@@ -12,6 +13,7 @@ use super::{ConfigOption, run::read_config};
 use crate::journal::{self, Entry, Position};
 use crate::report::{Exit, Failure};
 use crate::spool::Spool;
+use crate::{clock, state};
 
 /// Of `receipts`.
 #[derive(Debug, clap::Args)]
@@ -40,24 +42,29 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     }
     let failed = |e| Failure::environment("the journal cannot be read", e);
     let folder = config.storage.dir.join("journal");
-    let spool = Spool::existing(&config.storage.dir);
-    let mut keys: BTreeMap<_, (String, String)> = BTreeMap::new();
+    let keys = state::open_keys(&config.storage, clock::now())
+        .map_err(|e| Failure::environment("the journal cannot be read", e))?;
+    let spool = Spool::existing(&config.storage.dir, keys.clone());
+    let mut places: HashMap<RecordId, (ExportId, u64, u32)> = HashMap::new();
     let mut text = String::from(
         "\u{feff}time,endpoint,facility,MA_LK,standing,reference,sent_sha256,answer_sha256,note,record,export\n",
     );
-    for entry in journal::entries(&folder, Position { segment: 0, offset: 0 }).map_err(failed)? {
-        match entry.map_err(failed)?.2 {
+    for placed in journal::entries(&folder, &keys, Position::default()).map_err(failed)? {
+        let entry = match placed {
+            Ok(placed) => placed.entry,
+            // A damaged stretch hides no other receipt; `status` and `queue verify` tell of it.
+            Err(journal::Error::Damaged(_)) => continue,
+            Err(e) => return Err(failed(e)),
+        };
+        match entry {
             Entry::Accepted(accepted) => {
                 // The key of a visit stands in the sealed record only.
-                let Ok(mut batch) = spool.batch(accepted.export) else {
-                    continue;
-                };
-                for row in batch.index().map(|index| index.mapped).unwrap_or_default() {
-                    keys.insert(
-                        row.record,
-                        (accepted.export.to_string(), format!("{}:{}", row.offset, row.length)),
-                    );
-                }
+                let rows = accepted.records.into_iter();
+                places.extend(rows.map(|row| (row.record, (accepted.export, row.offset, row.length))));
+            }
+            Entry::Moved { export, rows, .. } => {
+                let rows = rows.into_iter().map(|(_, row)| row);
+                places.extend(rows.map(|row| (row.record, (export, row.offset, row.length))));
             }
             Entry::Step {
                 delivery,
@@ -71,8 +78,11 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
                 {
                     continue;
                 }
-                let (export, place) = keys.get(&delivery.record).cloned().unwrap_or_default();
-                let key = key_of(&spool, &export, &place, delivery.record);
+                let place = places.get(&delivery.record).copied();
+                let key = place
+                    .map(|place| key_of(&spool, place, delivery.record))
+                    .unwrap_or_default();
+                let export = place.map(|(export, ..)| export.to_string()).unwrap_or_default();
                 let standing = serde_json::to_value(receipt.standing).unwrap_or_default();
                 let cells = [
                     time.as_str(),
@@ -102,17 +112,12 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
 }
 
 /// Facility and `MA_LK` of a record; empty where the spool no longer tells.
-fn key_of(spool: &Spool, export: &str, place: &str, record: vhr_core::id::RecordId) -> (String, String) {
-    let read = || {
-        let (offset, length) = place.split_once(':')?;
-        let mut batch = spool.batch(export.parse().ok()?).ok()?;
-        let head = batch
-            .record(record, offset.parse().ok()?, length.parse().ok()?)
-            .ok()?
-            .head;
-        Some((head.key.facility, head.key.visit))
-    };
-    read().unwrap_or_default()
+fn key_of(spool: &Spool, (export, offset, length): (ExportId, u64, u32), record: RecordId) -> (String, String) {
+    let head = spool
+        .batch(export)
+        .and_then(|mut batch| batch.record(record, offset, length));
+    head.map(|record| (record.head.key.facility, record.head.key.visit))
+        .unwrap_or_default()
 }
 
 /// A CSV cell: quoted where needed, and never taken for a formula by a spreadsheet.

@@ -79,10 +79,9 @@ fn stopped(error: pipeline::Error) -> Failure {
     match &error {
         pipeline::Error::State(state::Error::InUse { .. }) => Failure::environment("agent", error)
             .hint("dịch vụ đang chạy? dừng nó trước (is the service running? stop it first)"),
-        pipeline::Error::State(_)
-        | pipeline::Error::Queue(_)
-        | pipeline::Error::Spool(_)
-        | pipeline::Error::Journal(_) => Failure::environment("agent", error),
+        pipeline::Error::State(_) | pipeline::Error::Queue(_) | pipeline::Error::Spool(_) => {
+            Failure::environment("agent", error)
+        }
         _ => Failure::configured(error),
     }
 }

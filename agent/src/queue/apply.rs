@@ -1,209 +1,294 @@
-//! From the journal to the index: the same for what happens now and for what is read at start.
-//!
-//! What stays true: applying an entry twice, in order, changes nothing; so it is enough to know a place in the journal before
-//! which everything is applied for certain, and to apply the rest again.
+//! From the journal to memory and index: the same for what happens now and for what is read at start.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use vhr_core::delivery::State;
-use vhr_core::id::{DeliveryId, ExportId};
+use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
+use vhr_core::time::Timestamp;
 
-use super::index::{DeliveryRow, ExportRow, Latest, RecordPlace};
-use super::{Error, Queue};
-use crate::journal::{self, Accepted, Entry, Position};
+use super::history::{Ended, ExportRow, History, Newest, Opened};
+use super::live::{Live, LiveDelivery, LiveExport, LiveRecord};
+use super::rows::Short;
+use super::snapshot;
+use super::tally::Tallies;
+use super::{Damage, Error, Queue};
+use crate::journal::{self, Accepted, Entry, Journal, Placed, Position};
+use crate::keys::Keys;
 use crate::spool::RecordRow;
 
-/// Finds up to where the journal is applied for certain, while steps are written side by side.
-#[derive(Debug, Default)]
-pub(super) struct Marks {
-    next: u64,
-    /// For each step under way: what was applied when it began; its own entry lies behind that.
-    under_way: BTreeMap<u64, Option<Position>>,
-    pub(super) applied: Option<Position>,
+/// What a queue is opened with.
+pub(super) struct Start {
+    pub(super) live: Live,
+    pub(super) tallies: Tallies,
+    pub(super) order: u64,
+    pub(super) end: Position,
+    pub(super) history: History,
+    pub(super) damage: Damage,
+    /// Everything has to be read from the journal.
+    pub(super) anew: bool,
+}
+
+impl Start {
+    /// The newest snapshot, and the index where it can be relied upon. Both are derived: where they do not do, they are built
+    /// anew from the journal.
+    pub(super) fn prepare(state: &Path, keys: &Keys, now: Timestamp) -> Self {
+        let (history, opened) = History::open(state, now);
+        let (snapshot, snapshots) = snapshot::load(state, keys, now);
+        let mut start = Self {
+            live: Live::default(),
+            tallies: Tallies::default(),
+            order: 0,
+            end: Position::default(),
+            history,
+            damage: Damage {
+                snapshots,
+                ..Damage::default()
+            },
+            anew: true,
+        };
+        if let Some((top, live)) = snapshot {
+            // The place counts in any case: the journal goes on behind it.
+            start.end = top.end;
+            if opened == Opened::AsLeft {
+                start.anew = false;
+                (start.live, start.tallies, start.order) = (live, top.tallies, top.order);
+                // After anything but an orderly stop: what the index was known to hold, is it still there?
+                let counted = if top.at_stop {
+                    Ok(top.history)
+                } else {
+                    start.history.counts()
+                };
+                let less = |counts: [u64; 3]| counts[0] < top.history[0] || counts[1] < top.history[1];
+                match counted {
+                    Ok(counts) if !less(counts) => {}
+                    Ok(_) => start.begin_anew("the index has lost rows"),
+                    Err(e) => start.begin_anew(&crate::report::chain(&e)),
+                }
+            }
+        }
+        match opened {
+            Opened::AsLeft | Opened::New => {}
+            Opened::SetAside(why) => start.damage.index = Some(why),
+            Opened::InMemory(why) => {
+                start.damage.in_memory = true;
+                start.damage.index = Some(why);
+            }
+        }
+        start
+    }
+
+    fn begin_anew(&mut self, why: &str) {
+        tracing::warn!(why, "the index is built anew");
+        self.damage.index = Some(why.to_owned());
+        self.anew = true;
+        self.live = Live::default();
+        self.tallies = Tallies::default();
+        self.order = 0;
+    }
 }
 
 impl Queue {
-    pub(super) fn catch_up(&self, from_scratch: bool) -> Result<(), Error> {
-        let start = Position { segment: 0, offset: 0 };
-        let from = if from_scratch {
-            start
-        } else {
-            self.index.applied()?.unwrap_or(start)
-        };
-        for entry in self.journal.entries(from)? {
-            let (position, _, entry) = match entry {
-                Ok(read) => read,
+    /// Reads what the journal tells beyond what is known.
+    pub(super) fn catch_up(&self, journal: &Journal, from: Position, anew: bool) -> Result<u64, Error> {
+        if anew {
+            self.history.clear()?;
+        }
+        let mut read = 0;
+        let mut unknown: HashMap<DeliveryId, (State, Position)> = HashMap::new();
+        for placed in journal.entries(if anew { Position::default() } else { from })? {
+            let Placed { at, entry, .. } = match placed {
+                Ok(placed) => placed,
                 Err(e @ journal::Error::Damaged(_)) => {
-                    tracing::warn!(why = crate::report::chain(&e), "an entry of the journal does not read");
+                    tracing::warn!(why = crate::report::chain(&e), "a stretch of the journal does not read");
+                    self.lock_damage().journal += 1;
                     continue;
                 }
                 Err(e) => return Err(e.into()),
             };
-            match &entry {
-                Entry::Accepted(accepted) => {
-                    match self.spool.batch(accepted.export).and_then(|mut batch| batch.index()) {
-                        Ok(batch) => self.apply_accepted(position, accepted, &batch.mapped)?,
-                        Err(e) => tracing::error!(
-                            export = accepted.export.short(),
-                            why = crate::report::chain(&e),
-                            "the batch of an accepted export does not read"
-                        ),
-                    }
-                }
-                Entry::Step { delivery, state, .. } => self.apply_step(position, delivery, state)?,
-                Entry::Closed { export, seqs, .. } => self.apply_closed(position, *export, seqs)?,
-                Entry::Retired { .. } => {}
+            read += 1;
+            if let Entry::Step { delivery, state, .. } = &entry
+                && self.lock_live().delivery(delivery).is_none()
+                && self.history.ended(delivery.record)?.is_none()
+            {
+                unknown.insert(delivery.clone(), (state.clone(), at));
             }
-            self.lock_marks().applied = Some(position);
+            self.apply(at, &entry)?;
         }
-        let applied = self.lock_marks().applied;
-        if let Some(applied) = applied {
-            self.index.set_applied(applied)?;
-        }
-        Ok(())
+        *self.unknown.lock().expect("nothing panics while holding it") = unknown;
+        Ok(read)
     }
 
-    pub(super) fn apply_accepted(
-        &self,
-        position: Position,
-        accepted: &Accepted,
-        rows: &[RecordRow],
-    ) -> Result<(), Error> {
-        let known = self.index.export(accepted.export)?;
-        let by_seq: BTreeMap<u32, &RecordRow> = rows.iter().map(|row| (row.seq, row)).collect();
-        for first in &accepted.deliveries {
-            for row in first.seqs.iter().filter_map(|seq| by_seq.get(seq)) {
-                self.index.put_record(&RecordPlace {
-                    export: accepted.export,
-                    row: (*row).clone(),
-                })?;
-                let id = DeliveryId {
-                    record: row.record,
-                    endpoint: first.endpoint.clone(),
-                };
-                let old = self.index.delivery(&id)?;
-                let new = DeliveryRow {
-                    state: first.state.clone(),
-                    order: old
-                        .as_ref()
-                        .map_or_else(|| self.order.fetch_add(1, Ordering::Relaxed), |old| old.order),
-                    accepted_at: accepted.at,
-                    visit: row.visit,
-                    position,
-                };
-                self.put(&id, old.as_ref(), &new)?;
-                let latest = Latest {
-                    record: row.record,
-                    content: row.content,
-                    signed: row.signed,
-                };
-                self.index.put_latest(&first.endpoint, &row.visit, &latest)?;
-            }
+    /// One entry.
+    pub(super) fn apply(&self, position: Position, entry: &Entry) -> Result<(), Error> {
+        match entry {
+            Entry::Accepted(accepted) => self.apply_accepted(position, accepted),
+            Entry::Step { delivery, state, .. } => self.apply_step(position, delivery, state),
+            Entry::Closed { export, seqs, .. } => self.apply_closed(position, *export, seqs),
+            Entry::Moved { at, rows, .. } => rows
+                .iter()
+                .try_for_each(|(old, row)| self.apply_moved(position, *old, row, *at)),
+            Entry::Retired { .. } => Ok(()),
         }
-        for (id, by) in &accepted.superseded {
-            self.apply_step(position, id, &State::Superseded { by: *by })?;
+    }
+
+    fn apply_accepted(&self, position: Position, accepted: &Accepted) -> Result<(), Error> {
+        let by_seq: HashMap<u32, &RecordRow> = accepted.records.iter().map(|row| (row.seq, row)).collect();
+        {
+            let mut live = self.lock_live();
+            let mut tallies = self.lock_tallies();
+            let export = Arc::new(LiveExport {
+                id: accepted.export,
+                at: accepted.at,
+            });
+            let mut records: HashMap<u32, Vec<LiveDelivery>> = HashMap::new();
+            for first in &accepted.deliveries {
+                let endpoint = live.endpoint(&first.endpoint);
+                for seq in &first.seqs {
+                    let state = Short::from(&first.state);
+                    tallies.step(&first.endpoint, None, &state);
+                    records.entry(*seq).or_default().push(LiveDelivery {
+                        endpoint,
+                        state,
+                        position,
+                    });
+                }
+            }
+            for row in &accepted.records {
+                let Some(deliveries) = records.remove(&row.seq) else {
+                    continue;
+                };
+                // The same record from another file: one of them is enough, and the first knows more.
+                if live.order(row.record).is_some() {
+                    continue;
+                }
+                let record = LiveRecord {
+                    export: Arc::clone(&export),
+                    row: (*by_seq[&row.seq]).clone(),
+                    deliveries,
+                };
+                live.insert(self.next_order(), record);
+            }
+            tallies.export(&accepted.source, accepted.at, &accepted.counts);
         }
         let row = ExportRow {
             source: accepted.source.clone(),
             at: accepted.at,
             plugin: accepted.plugin.clone(),
             counts: accepted.counts,
-            closed: known.as_ref().map(|row| row.closed.clone()).unwrap_or_default(),
+            closed: std::collections::BTreeMap::new(),
         };
-        self.index.put_export(accepted.export, &row)?;
-        if known.is_none() {
-            self.count_export(&row);
+        self.history.put_export(accepted.export, &row)?;
+        for (id, by) in &accepted.superseded {
+            self.apply_step(position, id, &State::Superseded { by: *by })?;
         }
         Ok(())
     }
 
-    pub(super) fn apply_closed(&self, position: Position, export: ExportId, seqs: &[u32]) -> Result<(), Error> {
-        let Some(mut row) = self.index.export(export)? else {
+    fn apply_moved(&self, position: Position, old: RecordId, row: &RecordRow, at: Timestamp) -> Result<(), Error> {
+        let superseded = {
+            let mut live = self.lock_live();
+            if old == row.record {
+                live.moved(row);
+                return Ok(());
+            }
+            let Some(record) = live.record(old) else { return Ok(()) };
+            let export = Arc::clone(&record.export);
+            let open = record.deliveries.iter().filter(|delivery| !delivery.state.is_final());
+            let open: Vec<u16> = open.map(|delivery| delivery.endpoint).collect();
+            let state = Short::from(&State::new(at));
+            let first = |endpoint: &u16| LiveDelivery {
+                endpoint: *endpoint,
+                state: state.clone(),
+                position,
+            };
+            let record = LiveRecord {
+                export,
+                row: row.clone(),
+                deliveries: open.iter().map(first).collect(),
+            };
+            live.insert(self.next_order(), record);
+            let names: Vec<EndpointId> = open.iter().map(|endpoint| live.name(*endpoint).clone()).collect();
+            names
+                .iter()
+                .for_each(|endpoint| self.lock_tallies().step(endpoint, None, &state));
+            names
+        };
+        for endpoint in superseded {
+            let id = DeliveryId { record: old, endpoint };
+            self.apply_step(position, &id, &State::Superseded { by: row.record })?;
+        }
+        Ok(())
+    }
+
+    fn apply_closed(&self, position: Position, export: ExportId, seqs: &[u32]) -> Result<(), Error> {
+        let Some(mut row) = self.history.export(export)? else {
             return Ok(());
         };
         let before = row.closed.len();
         row.closed.extend(seqs.iter().map(|seq| (*seq, position)));
-        self.index.put_export(export, &row)?;
-        let mut tallies = self.lock_tallies();
-        tallies.sources.entry(row.source).or_default().counts.closed += (row.closed.len() - before) as u64;
+        self.history.put_export(export, &row)?;
+        // Read again after a stop, it may be in the index and not yet in the sums.
+        let more = if before == row.closed.len() {
+            seqs.len()
+        } else {
+            row.closed.len() - before
+        };
+        self.lock_tallies().closed(&row.source, more as u64);
         Ok(())
     }
 
-    pub(super) fn apply_step(&self, position: Position, id: &DeliveryId, state: &State) -> Result<(), Error> {
-        let Some(old) = self.index.delivery(id)? else {
-            return Ok(());
+    fn apply_step(&self, position: Position, id: &DeliveryId, state: &State) -> Result<(), Error> {
+        let short = Short::from(state);
+        let ended = {
+            let mut live = self.lock_live();
+            let Some(stepped) = live.step(id, short.clone(), position) else {
+                return Ok(());
+            };
+            self.lock_tallies().step(&id.endpoint, Some(&stepped.old), &short);
+            stepped.ended.map(|(order, record)| ended(&live, order, *record))
         };
-        let new = DeliveryRow {
-            state: state.clone(),
-            position,
-            ..old.clone()
-        };
-        self.put(id, Some(&old), &new)
+        ended.map_or(Ok(()), |ended| self.put_ended(&ended))
     }
 
-    fn put(&self, id: &DeliveryId, old: Option<&DeliveryRow>, new: &DeliveryRow) -> Result<(), Error> {
-        self.index.put_delivery(id, old, new)?;
-        let mut tallies = self.lock_tallies();
-        let tally = tallies.endpoints.entry(id.endpoint.clone()).or_default();
-        if let Some(old) = old {
-            let place = tally.of(&old.state);
-            *place = place.saturating_sub(1);
-        }
-        *tally.of(&new.state) += 1;
-        Ok(())
+    /// A record came to its end at all its endpoints: it moves from memory to the index.
+    fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
+        self.history.put_ended(ended)?;
+        let newest = ended.deliveries.iter().map(|(endpoint, state, _)| Newest {
+            endpoint: endpoint.clone(),
+            order: ended.order,
+            record: ended.row.record,
+            content: ended.row.content,
+            signed: ended.row.signed,
+            delivered: matches!(state, Short::Delivered { .. }),
+        });
+        Ok(self.history.put_newest(&ended.row.visit, newest)?)
     }
 
-    pub(super) fn count(&mut self) -> Result<(), Error> {
-        let mut order = 0;
-        for item in self.index.deliveries() {
-            let (id, row) = item?;
-            order = order.max(row.order + 1);
-            *self
-                .lock_tallies()
-                .endpoints
-                .entry(id.endpoint)
-                .or_default()
-                .of(&row.state) += 1;
-        }
-        self.order = AtomicU64::new(order);
-        for item in self.index.exports() {
-            self.count_export(&item?.1);
-        }
-        Ok(())
+    /// What the journal told of a delivery before its export was known: its export's entry was damaged.
+    pub(super) fn told_before(&self, record: RecordId) -> Vec<(DeliveryId, State)> {
+        let unknown = self.unknown.lock().expect("nothing panics while holding it");
+        let found = unknown.iter().filter(|(id, _)| id.record == record);
+        found.map(|(id, (state, _))| (id.clone(), state.clone())).collect()
     }
+}
 
-    fn count_export(&self, row: &ExportRow) {
-        let mut tallies = self.lock_tallies();
-        let tally = tallies.sources.entry(row.source.clone()).or_default();
-        tally.accepted += 1;
-        tally.last = tally.last.max(Some(row.at));
-        let (sum, counts) = (&mut tally.counts, &row.counts);
-        sum.found += u64::from(counts.found);
-        sum.mapped += u64::from(counts.mapped);
-        sum.refused += u64::from(counts.refused);
-        sum.set_aside += u64::from(counts.set_aside);
-        sum.known += u64::from(counts.known);
-        sum.files_set_aside += u64::from(counts.files_set_aside);
-        sum.closed += row.closed.len() as u64;
-    }
-
-    pub(super) fn begin(&self) -> u64 {
-        let mut marks = self.lock_marks();
-        let ticket = marks.next;
-        marks.next += 1;
-        let applied = marks.applied;
-        marks.under_way.insert(ticket, applied);
-        ticket
-    }
-
-    pub(super) fn end(&self, ticket: u64, position: Position) -> Result<(), Error> {
-        let certain = {
-            let mut marks = self.lock_marks();
-            marks.under_way.remove(&ticket);
-            marks.applied = marks.applied.max(Some(position));
-            marks.under_way.values().min().copied().unwrap_or(marks.applied)
-        };
-        Ok(certain.map_or(Ok(()), |certain| self.index.set_applied(certain))?)
+fn ended(live: &Live, order: u64, record: LiveRecord) -> Ended {
+    let deliveries = record.deliveries.iter();
+    Ended {
+        export: record.export.id,
+        at: record.export.at,
+        order,
+        deliveries: deliveries
+            .map(|delivery| {
+                (
+                    live.name(delivery.endpoint).clone(),
+                    delivery.state.clone(),
+                    delivery.position,
+                )
+            })
+            .collect(),
+        row: record.row,
     }
 }

@@ -4,19 +4,17 @@ use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::time::Timestamp;
 
-use super::index::{DeliveryRow, ExportRow, RecordPlace};
+use super::history::{Ended, ExportRow};
 use super::rows::Short;
 use super::tally::{SourceTally, Tally};
-use super::{Error, Queue};
-use crate::journal::{Entry, First, Position};
+use super::{DeliveryRow, Error, Queue, RecordPlace};
+use crate::journal::{Entry, Position};
+use crate::spool::RecordRow;
 
 impl Queue {
     /// When the first waiting delivery of an endpoint comes due.
-    ///
-    /// # Errors
-    /// When the index fails.
-    pub fn next_due(&self, endpoint: &EndpointId) -> Result<Option<Timestamp>, Error> {
-        Ok(self.index.due(endpoint).next().transpose()?.map(|(when, _)| when))
+    pub fn next_due(&self, endpoint: &EndpointId) -> Option<Timestamp> {
+        self.lock_live().due(endpoint).next().map(|(when, ..)| when)
     }
 
     /// How many deliveries of an endpoint stand where.
@@ -34,31 +32,87 @@ impl Queue {
         self.lock_tallies().sources.get(source).copied().unwrap_or_default()
     }
 
-    /// When the oldest waiting delivery of an endpoint was accepted, among the first that come due.
+    /// When the oldest waiting delivery of an endpoint was accepted.
+    pub fn oldest_waiting(&self, endpoint: &EndpointId) -> Option<Timestamp> {
+        let live = self.lock_live();
+        live.due(endpoint).map(|(_, _, record)| record.export.at).min()
+    }
+
+    /// Deliveries that are wanted, up to a limit: what has not ended first, in the order of acceptance. With `ended`, also those
+    /// of records that have come to their end everywhere.
     ///
     /// # Errors
     /// When the index fails.
-    pub fn oldest_waiting(&self, endpoint: &EndpointId) -> Result<Option<Timestamp>, Error> {
-        let mut oldest = None;
-        for item in self.index.due(endpoint).take(10_000) {
-            let id = DeliveryId {
-                record: item?.1,
-                endpoint: endpoint.clone(),
-            };
-            let accepted = self.index.delivery(&id)?.map(|row| row.accepted_at);
-            oldest = [oldest, accepted].into_iter().flatten().min();
+    pub fn deliveries(
+        &self,
+        ended: bool,
+        limit: usize,
+        wanted: impl Fn(&DeliveryId, &DeliveryRow) -> bool,
+    ) -> Result<Vec<(DeliveryId, DeliveryRow)>, Error> {
+        let live = self.lock_live();
+        let mut found: Vec<_> = live
+            .deliveries()
+            .filter(|(id, row)| wanted(id, row))
+            .take(limit)
+            .collect();
+        drop(live);
+        let ended = ended.then(|| self.history.all_ended(b""));
+        for item in ended.into_iter().flatten() {
+            if found.len() >= limit {
+                break;
+            }
+            found.extend(rows(&item?).filter(|(id, row)| wanted(id, row)));
         }
-        Ok(oldest)
+        found.truncate(limit);
+        Ok(found)
     }
 
-    /// All deliveries, for lists.
-    pub fn deliveries(&self) -> impl Iterator<Item = Result<(DeliveryId, DeliveryRow), Error>> + use<> {
-        self.index.deliveries().map(|item| Ok(item?))
+    /// Deliveries whose record's id begins with these hex digits (an odd one at the end counts too).
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn deliveries_of(&self, begin: &str) -> Result<Vec<(DeliveryId, DeliveryRow)>, Error> {
+        let begins = |id: &DeliveryId| id.record.to_string().starts_with(begin);
+        let mut found: Vec<_> = self.lock_live().deliveries().filter(|(id, _)| begins(id)).collect();
+        let pairs = begin.as_bytes().chunks_exact(2).map_while(|pair| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        });
+        let bytes: Vec<u8> = pairs.collect();
+        if bytes.len() * 2 + 1 >= begin.len() {
+            for item in self.history.all_ended(&bytes) {
+                found.extend(rows(&item?).filter(|(id, _)| begins(id)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// All that has not come to its end at an endpoint.
+    pub(super) fn open_at(&self, endpoint: &EndpointId) -> Vec<(DeliveryId, DeliveryRow)> {
+        let live = self.lock_live();
+        let here = live
+            .deliveries()
+            .filter(|(id, row)| id.endpoint == *endpoint && !row.state.is_final());
+        here.collect()
+    }
+
+    /// Where the records of an export lie of which a delivery has not ended.
+    pub fn live_rows(&self, export: ExportId) -> Vec<RecordRow> {
+        let live = self.lock_live();
+        let here = live.iter().filter(|(_, record)| record.export.id == export);
+        here.map(|(_, record)| record.row.clone()).collect()
+    }
+
+    /// Deliveries of an export, of records of which one has not ended.
+    pub(super) fn live_of(&self, export: ExportId) -> Vec<(DeliveryId, DeliveryRow)> {
+        let live = self.lock_live();
+        let of_export = |id: &DeliveryId| live.record(id.record).is_some_and(|record| record.export.id == export);
+        live.deliveries().filter(|(id, _)| of_export(id)).collect()
     }
 
     /// All accepted exports, for lists.
     pub fn exports(&self) -> impl Iterator<Item = Result<(ExportId, ExportRow), Error>> + use<> {
-        self.index.exports().map(|item| Ok(item?))
+        self.history.exports().map(|item| Ok(item?))
     }
 
     /// Where a record lies.
@@ -66,7 +120,13 @@ impl Queue {
     /// # Errors
     /// When the index fails.
     pub fn place(&self, record: RecordId) -> Result<Option<RecordPlace>, Error> {
-        Ok(self.index.record(record)?)
+        if let Some(record) = self.lock_live().record(record) {
+            return Ok(Some(record.place()));
+        }
+        Ok(self.history.ended(record)?.map(|ended| RecordPlace {
+            export: ended.export,
+            row: ended.row,
+        }))
     }
 
     /// One delivery's row.
@@ -74,22 +134,22 @@ impl Queue {
     /// # Errors
     /// When the index fails.
     pub fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRow>, Error> {
-        Ok(self.index.delivery(id)?)
+        if let Some(row) = self.lock_live().delivery(id) {
+            return Ok(Some(row));
+        }
+        let ended = self.history.ended(id.record)?;
+        Ok(ended.and_then(|ended| rows(&ended).find(|(other, _)| other == id).map(|(_, row)| row)))
     }
 
-    /// A state with its texts, from the journal; as in the index where the journal does not tell.
+    /// A state with its texts, from the journal; as known without it where the journal does not tell.
     pub fn full_state(&self, id: &DeliveryId, row: &DeliveryRow) -> State {
         match self.journal.read(row.position) {
             Ok(Entry::Step { delivery, state, .. }) if delivery == *id => state,
             Ok(Entry::Accepted(accepted)) => {
-                let same = |first: &&First| {
+                let first = accepted.deliveries.iter().find(|first| {
                     first.endpoint == id.endpoint && Short::from(&first.state) == Short::from(&row.state)
-                };
-                accepted
-                    .deliveries
-                    .iter()
-                    .find(same)
-                    .map_or_else(|| row.state.clone(), |first| first.state.clone())
+                });
+                first.map_or_else(|| row.state.clone(), |first| first.state.clone())
             }
             _ => row.state.clone(),
         }
@@ -102,4 +162,22 @@ impl Queue {
             _ => String::new(),
         }
     }
+}
+
+fn rows(ended: &Ended) -> impl Iterator<Item = (DeliveryId, DeliveryRow)> + use<> {
+    let (record, order, accepted_at, visit) = (ended.row.record, ended.order, ended.at, ended.row.visit);
+    ended
+        .deliveries
+        .clone()
+        .into_iter()
+        .map(move |(endpoint, state, position)| {
+            let row = DeliveryRow {
+                state: State::from(state),
+                order,
+                accepted_at,
+                visit,
+                position,
+            };
+            (DeliveryId { record, endpoint }, row)
+        })
 }

@@ -1,15 +1,14 @@
-//! How the index writes a delivery's state: short, for sled keeps what was read of its values in memory.
-//!
-//! Only what the queue decides by is kept; words and receipts are in the journal.
+//! A delivery's state without words: what the queue decides by, short enough for memory and index. Words and receipts are in
+//! the journal.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use vhr_core::delivery::{Reason, ReasonKind, Receipt, Standing, State};
 use vhr_core::id::RecordId;
 use vhr_core::retry::{Failure, FailureKind};
 use vhr_core::time::Timestamp;
 
 /// A [`State`] without words.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Short {
     Waiting {
         attempt: u32,
@@ -33,14 +32,15 @@ pub(super) enum Short {
     },
 }
 
-/// For `#[serde(with)]`.
-pub(super) fn serialize<S: Serializer>(state: &State, to: S) -> Result<S::Ok, S::Error> {
-    Short::from(state).serialize(to)
-}
-
-/// For `#[serde(with)]`.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<State, D::Error> {
-    Short::deserialize(from).map(State::from)
+impl Short {
+    /// See [`State::is_final`].
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Delivered { .. } | Self::Superseded { .. } => true,
+            Self::Parked { kind, .. } => !kind.needs_a_person(),
+            Self::Waiting { .. } | Self::Sending { .. } => false,
+        }
+    }
 }
 
 impl From<&State> for Short {
@@ -109,12 +109,7 @@ impl From<Short> for State {
 
 #[cfg(test)]
 mod tests {
-    use vhr_core::id::ExportId;
-
-    use super::super::index::{DeliveryRow, Latest, RecordPlace};
     use super::*;
-    use crate::journal::Position;
-    use crate::spool::RecordRow;
 
     #[test]
     fn every_state_comes_back_without_its_words() {
@@ -146,50 +141,17 @@ mod tests {
                 by: RecordId::from_bytes([9; 16]),
             },
             State::park(ReasonKind::TooLarge, words.clone(), at),
+            State::park(ReasonKind::Dropped, words.clone(), at),
         ];
         for state in states {
-            let row = DeliveryRow {
-                state,
-                order: 7,
-                accepted_at: at,
-                visit: [5; 16],
-                position: Position { segment: 1, offset: 2 },
-            };
-            let bytes = postcard::to_allocvec(&row).unwrap();
-            assert!(bytes.len() < 64, "{} bytes", bytes.len());
-            let back: DeliveryRow = postcard::from_bytes(&bytes).unwrap();
-            assert_eq!(Short::from(&back.state), Short::from(&row.state));
-            assert_eq!(back.state.name(), row.state.name());
-            assert_eq!((back.order, back.accepted_at, back.visit), (7, at, [5; 16]));
+            let short = Short::from(&state);
+            assert_eq!(short.is_final(), state.is_final());
+            let bytes = postcard::to_allocvec(&short).unwrap();
+            assert!(bytes.len() < 32, "{} bytes", bytes.len());
+            let back = State::from(postcard::from_bytes::<Short>(&bytes).unwrap());
+            assert_eq!(Short::from(&back), short);
+            assert_eq!(back.name(), state.name());
             assert!(!format!("{back:?}").contains(&words));
         }
-    }
-
-    #[test]
-    fn places_and_newest_versions_come_back_whole() {
-        let place = RecordPlace {
-            export: ExportId::from_bytes([1; 32]),
-            row: RecordRow {
-                record: RecordId::from_bytes([2; 16]),
-                seq: 3,
-                offset: 4,
-                length: 5,
-                size: 6,
-                visit: [6; 16],
-                content: [7; 16],
-                signed: true,
-                shares: vec![u64::MAX, 1],
-            },
-        };
-        let bytes = postcard::to_allocvec(&place).unwrap();
-        assert!(bytes.len() < 160, "{} bytes", bytes.len());
-        assert_eq!(postcard::from_bytes::<RecordPlace>(&bytes).unwrap(), place);
-        let latest = Latest {
-            record: RecordId::from_bytes([8; 16]),
-            content: [9; 16],
-            signed: true,
-        };
-        let bytes = postcard::to_allocvec(&latest).unwrap();
-        assert_eq!(postcard::from_bytes::<Latest>(&bytes).unwrap(), latest);
     }
 }

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use vhr_core::delivery::State;
+use serde::{Deserialize, Serialize};
 use vhr_core::id::EndpointId;
 use vhr_core::time::Timestamp;
 
+use super::rows::Short;
+use crate::journal::Counts;
+
 /// All tallies.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tallies {
     pub(super) endpoints: BTreeMap<EndpointId, Tally>,
     pub(super) sources: BTreeMap<String, SourceTally>,
 }
 
 /// How many deliveries of an endpoint stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// To be sent.
     pub waiting: u64,
@@ -31,7 +34,7 @@ pub struct Tally {
 }
 
 /// What came of one source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceTally {
     /// Files accepted.
     pub accepted: u64,
@@ -42,7 +45,7 @@ pub struct SourceTally {
 }
 
 /// Sums of [`Counts`] over the files of a source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of Counts")]
 pub struct SourceCounts {
     pub found: u64,
@@ -55,15 +58,46 @@ pub struct SourceCounts {
     pub closed: u64,
 }
 
+impl Tallies {
+    /// A delivery stands there now, and no longer where it stood.
+    pub(super) fn step(&mut self, endpoint: &EndpointId, old: Option<&Short>, new: &Short) {
+        let tally = self.endpoints.entry(endpoint.clone()).or_default();
+        if let Some(old) = old {
+            let place = tally.of(old);
+            *place = place.saturating_sub(1);
+        }
+        *tally.of(new) += 1;
+    }
+
+    /// An export was accepted.
+    pub(super) fn export(&mut self, source: &str, at: Timestamp, counts: &Counts) {
+        let tally = self.sources.entry(source.to_owned()).or_default();
+        tally.accepted += 1;
+        tally.last = tally.last.max(Some(at));
+        let sum = &mut tally.counts;
+        sum.found += u64::from(counts.found);
+        sum.mapped += u64::from(counts.mapped);
+        sum.refused += u64::from(counts.refused);
+        sum.set_aside += u64::from(counts.set_aside);
+        sum.known += u64::from(counts.known);
+        sum.files_set_aside += u64::from(counts.files_set_aside);
+    }
+
+    /// So many things that were set aside or refused have been dealt with.
+    pub(super) fn closed(&mut self, source: &str, more: u64) {
+        self.sources.entry(source.to_owned()).or_default().counts.closed += more;
+    }
+}
+
 impl Tally {
-    pub(super) fn of(&mut self, state: &State) -> &mut u64 {
+    fn of(&mut self, state: &Short) -> &mut u64 {
         match state {
-            State::Waiting { .. } => &mut self.waiting,
-            State::Sending { .. } => &mut self.sending,
-            State::Delivered(_) => &mut self.delivered,
-            State::Superseded { .. } => &mut self.superseded,
-            State::Parked(reason) if reason.kind.needs_a_person() => &mut self.parked,
-            State::Parked(_) => &mut self.dropped,
+            Short::Waiting { .. } => &mut self.waiting,
+            Short::Sending { .. } => &mut self.sending,
+            Short::Delivered { .. } => &mut self.delivered,
+            Short::Superseded { .. } => &mut self.superseded,
+            Short::Parked { kind, .. } if kind.needs_a_person() => &mut self.parked,
+            Short::Parked { .. } => &mut self.dropped,
         }
     }
 }

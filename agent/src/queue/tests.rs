@@ -1,10 +1,9 @@
-use std::path::PathBuf;
-
 use proptest::prelude::*;
 use vhr_core::delivery::{Reason, Receipt, Standing};
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 
 use super::*;
+use crate::spool::Spool;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + ms)
@@ -27,31 +26,50 @@ fn receipt() -> Receipt {
 
 struct World {
     folder: tempfile::TempDir,
+    keys: Keys,
+    spool: Spool,
     queue: Queue,
 }
 
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let queue = open(&folder);
-        Self { folder, queue }
+        let keys = Keys::generate(at(0));
+        Self {
+            spool: Spool::open(folder.path(), keys.clone()).unwrap(),
+            queue: Queue::open(folder.path(), keys.clone(), at(5)).unwrap(),
+            folder,
+            keys,
+        }
+    }
+
+    /// Stops without further ado, does something to the state folder, and starts again.
+    fn reopen_after(self, act: impl FnOnce(&std::path::Path)) -> Self {
+        let Self {
+            folder,
+            keys,
+            spool,
+            queue,
+        } = self;
+        drop(queue);
+        act(folder.path());
+        let queue = Queue::open(folder.path(), keys.clone(), at(5)).unwrap();
+        Self {
+            folder,
+            keys,
+            spool,
+            queue,
+        }
     }
 
     fn reopen(self) -> Self {
-        let Self { folder, queue } = self;
-        drop(queue);
-        let queue = open(&folder);
-        Self { folder, queue }
-    }
-
-    fn index_folder(&self) -> PathBuf {
-        self.folder.path().join("index")
+        self.reopen_after(|_| ())
     }
 
     /// Accepts one export holding these visits, each with a content, for the endpoint `vhr`.
     async fn accept(&self, export: u8, visits: &[(u8, u8)]) -> Vec<RecordId> {
         let export = ExportId::from_bytes([export; 32]);
-        let mut writer = self.queue.spool.new_batch(export).unwrap();
+        let mut writer = self.spool.new_batch(export).unwrap();
         let mut index = spool::Index {
             found: visits.len() as u32,
             ..Default::default()
@@ -105,21 +123,6 @@ impl World {
         let row = self.queue.delivery(&id).unwrap().unwrap();
         self.queue.full_state(&id, &row)
     }
-}
-
-fn open(folder: &tempfile::TempDir) -> Queue {
-    // The lock of a queue just dropped is let go by a thread of sled's.
-    for _ in 0..200 {
-        let (journal, spool) = (
-            Journal::open(folder.path()).unwrap(),
-            Spool::open(folder.path()).unwrap(),
-        );
-        match Queue::open(folder.path(), journal, spool, at(5)) {
-            Err(Error::Index(index::Error::InUse { .. })) => std::thread::yield_now(),
-            other => return other.unwrap(),
-        }
-    }
-    panic!("the index stays locked");
 }
 
 fn record(export: ExportId, seq: u32, visit: u8, content: u8) -> Record {
@@ -257,26 +260,27 @@ async fn a_delivery_under_way_at_a_stop_is_in_doubt_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn an_endpoints_words_are_in_the_journal_and_not_in_the_index() {
+async fn an_endpoints_words_are_in_the_journal_and_nowhere_in_the_clear() {
     let world = World::new();
     let record = world.accept(1, &[(1, 1)]).await[0];
     let taken = world.take(1).await.remove(0);
     let words = State::park(ReasonKind::Refused, "Nguyễn Văn An unknown".into(), at(2));
     world.queue.settle(&taken.id, words.clone(), at(2)).await.unwrap();
-    world.queue.flush().unwrap();
+    let folder = world.folder.path();
+    world.queue.snapshot(true).await.unwrap();
     assert_eq!(world.state(record), words);
-    for file in std::fs::read_dir(world.index_folder())
-        .unwrap()
-        .flatten()
-        .filter(|file| file.path().is_file())
-    {
-        let bytes = std::fs::read(file.path()).unwrap();
-        assert!(
-            memchr::memmem::find(&bytes, "Nguyễn Văn".as_bytes()).is_none(),
-            "{:?}",
-            file.path()
-        );
+    let mut looked = 0;
+    for below in ["index", "journal", "snapshots"] {
+        for file in std::fs::read_dir(folder.join(below)).unwrap().flatten() {
+            let Ok(bytes) = std::fs::read(file.path()) else {
+                continue;
+            };
+            looked += 1;
+            let found = memchr::memmem::find(&bytes, "Nguyễn Văn".as_bytes());
+            assert!(found.is_none(), "{:?}", file.path());
+        }
     }
+    assert!(looked >= 3);
 }
 
 #[tokio::test]
@@ -285,22 +289,24 @@ async fn an_index_that_does_not_open_is_set_aside_and_built_anew() {
     world.accept(1, &[(1, 1), (2, 1)]).await;
     let taken = world.take(1).await.remove(0);
     world.deliver(&taken).await;
-    let World { folder, queue } = world;
-    drop(queue);
-    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-    // A folder where sled's file should be: it cannot open that, whatever it thinks of bytes.
-    std::fs::create_dir_all(folder.path().join("index/db")).unwrap();
-    let queue = open(&folder);
+    let world = world.reopen_after(|state| {
+        std::fs::remove_dir_all(state.join("index")).unwrap();
+        // A folder where sled's file should be: it cannot open that, whatever it thinks of bytes.
+        std::fs::create_dir_all(state.join("index/db")).unwrap();
+    });
     assert_eq!(
-        queue.tally(&vhr()),
+        world.queue.tally(&vhr()),
         Tally {
             delivered: 1,
             waiting: 1,
             ..Tally::default()
         }
     );
-    assert!(queue.rebuilt().is_some());
-    assert_eq!(std::fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 1);
+    assert!(world.queue.rebuilt().is_some());
+    assert!(world.queue.damage().index.is_some());
+    // The index itself, and a note that says why.
+    let quarantine = world.folder.path().join("quarantine");
+    assert_eq!(std::fs::read_dir(quarantine).unwrap().count(), 2);
 }
 
 #[tokio::test]
@@ -334,8 +340,11 @@ enum Act {
     Take(usize),
     Deliver,
     Refuse,
+    Snapshot,
     Reopen,
     LoseIndex,
+    LoseSnapshots,
+    BreakSnapshot,
 }
 
 proptest! {
@@ -350,8 +359,11 @@ proptest! {
                 (1usize..4).prop_map(Act::Take),
                 Just(Act::Deliver),
                 Just(Act::Refuse),
+                Just(Act::Snapshot),
                 Just(Act::Reopen),
                 Just(Act::LoseIndex),
+                Just(Act::LoseSnapshots),
+                Just(Act::BreakSnapshot),
             ],
             1..25,
         )
@@ -369,16 +381,15 @@ proptest! {
                         let state = State::park(ReasonKind::Refused, "no".into(), at(3));
                         world.queue.settle(&taken.id, state, at(3)).await.unwrap();
                     },
-                    Act::Reopen | Act::LoseIndex => {
+                    Act::Snapshot => world.queue.snapshot(true).await.unwrap(),
+                    Act::Reopen | Act::LoseIndex | Act::LoseSnapshots | Act::BreakSnapshot => {
                         let before = states(&world.queue);
-                        if matches!(act, Act::LoseIndex) {
-                            let World { folder, queue } = world;
-                            drop(queue);
-                            std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-                            world = World { queue: open(&folder), folder };
-                        } else {
-                            world = world.reopen();
-                        }
+                        world = world.reopen_after(|state| match act {
+                            Act::LoseIndex => std::fs::remove_dir_all(state.join("index")).unwrap(),
+                            Act::LoseSnapshots => drop(std::fs::remove_dir_all(state.join("snapshots"))),
+                            Act::BreakSnapshot => break_newest(&state.join("snapshots")),
+                            _ => {}
+                        });
                         assert_eq!(states(&world.queue), before);
                         world.queue.recover(&vhr(), InDoubt::Resend, &RetryPolicy { first: std::time::Duration::ZERO, ..RetryPolicy::default() }, at(0)).await.unwrap();
                         on_their_way.clear();
@@ -393,8 +404,18 @@ proptest! {
 }
 
 fn states(queue: &Queue) -> BTreeMap<DeliveryId, (State, u64)> {
-    queue
-        .deliveries()
-        .map(|item| item.map(|(id, row)| (id, (row.state, row.order))).unwrap())
-        .collect()
+    let all = queue.deliveries(true, usize::MAX, |_, _| true).unwrap();
+    all.into_iter().map(|(id, row)| (id, (row.state, row.order))).collect()
+}
+
+/// Changes a byte in the middle of the newest file of a folder.
+fn break_newest(folder: &std::path::Path) {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let Some(path) = files.map(|file| file.path()).max() else {
+        return;
+    };
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
 }

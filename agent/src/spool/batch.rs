@@ -1,8 +1,8 @@
-//! The sealed batch: the records mapped from one export, one frame each, each with its own digest, and an index at the end.
+//! The sealed batch: the records mapped from one export, one frame each, each sealed alone, and an index at the end.
 //!
 //! ```text
-//! "VHRB" version flags head          one frame per record:  length  sha256(body)  zstd(body)
-//! index (JSON)                       trailer:  offset and length of the index, its sha256, "BRHV"
+//! "VHRB" head of a sealed file       one frame per record:  length  sealed zstd(body)
+//! sealed index (zstd of JSON)        trailer:  offset and length of the index, "BRHV"
 //! ```
 //! What stays true: a batch without its trailer was never accepted; a damaged frame is noticed and harms no other.
 
@@ -11,16 +11,19 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use vhr_core::id::RecordId;
+use vhr_core::id::{ExportId, RecordId};
 use vhr_core::record::Record;
 
-use super::{Error, create, damaged, io_error, read_head, rename_synced, write_head};
+use super::{Error, Part, Spool, create, damaged, io_error, read_head};
+use crate::keys::Keys;
+use crate::seal::{self, FileKey, TAG, numbered};
 
-const MAGIC: &[u8; 4] = b"VHRB";
+const MAGIC: [u8; 4] = *b"VHRB";
 const END: &[u8; 4] = b"BRHV";
-const VERSION: u16 = 1;
-const TRAILER: u64 = 8 + 8 + 32 + 4;
+const VERSION: u16 = 2;
+const TRAILER: u64 = 8 + 8 + 4;
+/// Before the sealed bytes of a frame: their length.
+const LENGTH: usize = 4;
 /// Far above what limits on records allow; a larger length is damage.
 const MAX_BODY: usize = 512 * 1024 * 1024;
 const MAX_INDEX: u64 = 1024 * 1024 * 1024;
@@ -83,35 +86,43 @@ pub struct Index {
 #[derive(Debug)]
 pub struct BatchWriter {
     file: BufWriter<File>,
+    key: FileKey,
     temporary: PathBuf,
-    target: PathBuf,
+    export: ExportId,
+    spool: Spool,
     at: u64,
 }
 
 impl BatchWriter {
-    pub(super) fn create(temporary: PathBuf, target: PathBuf) -> Result<Self, Error> {
+    pub(super) fn create(spool: &Spool, export: ExportId, temporary: PathBuf) -> Result<Self, Error> {
+        let head = seal::Head::new(MAGIC, VERSION, &spool.keys);
+        let key = head.key(&spool.keys, &place(export));
+        let key = key.map_err(|e| damaged(&temporary, e.to_string()))?;
         let mut file = BufWriter::with_capacity(256 * 1024, create(&temporary)?);
-        write_head(&mut file, MAGIC, VERSION, b"").map_err(io_error("write", &temporary))?;
+        file.write_all(&head.to_bytes())
+            .map_err(io_error("write", &temporary))?;
         Ok(Self {
             file,
+            key,
             temporary,
-            target,
-            at: 12,
+            export,
+            spool: spool.clone(),
+            at: seal::HEAD as u64,
         })
     }
 
-    /// Adds a sealed record; gives the place and length of its frame.
+    /// Adds a record's bytes; gives the place and length of its frame.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn add(&mut self, body: &[u8]) -> Result<(u64, u32), Error> {
         let packed = zstd::bulk::compress(body, 1).map_err(io_error("pack into", &self.temporary))?;
+        let sealed = self.piece(packed, false);
         let length =
-            u32::try_from(packed.len() + 36).map_err(|_| damaged(&self.temporary, "a record of 4 GiB".into()))?;
+            u32::try_from(sealed.len() + LENGTH).map_err(|_| damaged(&self.temporary, "a record of 4 GiB".into()))?;
         let write = |file: &mut BufWriter<File>| {
-            file.write_all(&(length - 36).to_le_bytes())?;
-            file.write_all(&Sha256::digest(body))?;
-            file.write_all(&packed)
+            file.write_all(&(length - LENGTH as u32).to_le_bytes())?;
+            file.write_all(&sealed)
         };
         write(&mut self.file).map_err(io_error("write", &self.temporary))?;
         let offset = self.at;
@@ -125,11 +136,12 @@ impl BatchWriter {
     /// When it cannot be written or synced.
     pub fn finish(mut self, index: &Index) -> Result<(), Error> {
         let text = serde_json::to_vec(index).expect("an index has no keys but strings");
+        let packed = zstd::bulk::compress(&text, 1).map_err(io_error("pack into", &self.temporary))?;
+        let sealed = self.piece(packed, true);
         let write = |file: &mut BufWriter<File>| {
-            file.write_all(&text)?;
+            file.write_all(&sealed)?;
             file.write_all(&self.at.to_le_bytes())?;
-            file.write_all(&(text.len() as u64).to_le_bytes())?;
-            file.write_all(&Sha256::digest(&text))?;
+            file.write_all(&(sealed.len() as u64).to_le_bytes())?;
             file.write_all(END)?;
             file.flush()
         };
@@ -138,7 +150,13 @@ impl BatchWriter {
             .get_ref()
             .sync_all()
             .map_err(io_error("sync", &self.temporary))?;
-        rename_synced(&self.temporary, &self.target)
+        self.spool.put(&self.temporary, Part::Out, self.export)
+    }
+
+    /// Seals what is to lie at the present place.
+    fn piece(&self, mut bytes: Vec<u8>, last: bool) -> Vec<u8> {
+        self.key.seal(numbered(self.at, last), b"", &mut bytes);
+        bytes
     }
 }
 
@@ -146,14 +164,15 @@ impl BatchWriter {
 #[derive(Debug)]
 pub struct Batch {
     file: File,
+    key: FileKey,
     path: PathBuf,
 }
 
 impl Batch {
-    pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
+    pub(super) fn open(path: PathBuf, export: ExportId, keys: &Keys) -> Result<Self, Error> {
         let mut file = File::open(&path).map_err(io_error("open", &path))?;
-        read_head(&mut file, MAGIC, VERSION, &path)?;
-        Ok(Self { file, path })
+        let key = read_head(&mut file, MAGIC, VERSION, &path, keys, &place(export))?;
+        Ok(Self { file, key, path })
     }
 
     /// What became of every record of the export.
@@ -169,14 +188,12 @@ impl Batch {
         self.read_at(start, &mut trailer)?;
         let number = |at: usize| u64::from_le_bytes(trailer[at..at + 8].try_into().expect("eight bytes"));
         let (offset, length) = (number(0), number(8));
-        if &trailer[48..] != END || offset.checked_add(length) != Some(start) || length > MAX_INDEX {
+        if &trailer[16..] != END || offset.checked_add(length) != Some(start) || length > MAX_INDEX {
             return Err(damaged(&self.path, "its end does not add up".into()));
         }
-        let mut text = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        self.read_at(offset, &mut text)?;
-        if Sha256::digest(&text)[..] != trailer[16..48] {
-            return Err(damaged(&self.path, "its index does not have its digest".into()));
-        }
+        let mut sealed = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        self.read_at(offset, &mut sealed)?;
+        let text = self.opened(sealed, offset, true, "its index")?;
         serde_json::from_slice(&text).map_err(|e| damaged(&self.path, format!("its index does not read ({e})")))
     }
 
@@ -185,19 +202,28 @@ impl Batch {
     /// # Errors
     /// When the frame is damaged or is not that record.
     pub fn record(&mut self, record: RecordId, offset: u64, length: u32) -> Result<Record, Error> {
-        if length < 36 {
+        if (length as usize) < LENGTH + TAG || length as usize > MAX_BODY {
             return Err(damaged(&self.path, format!("a frame of {length} bytes")));
         }
-        let mut frame = vec![0; length as usize];
-        self.read_at(offset, &mut frame)?;
-        let body = unpack(&frame[36..]).map_err(io_error("unpack a record of", &self.path))?;
-        if Sha256::digest(&body)[..] != frame[4..36] || RecordId::of(&body) != record {
-            return Err(damaged(
-                &self.path,
-                format!("record {} does not have its digest", record.short()),
-            ));
+        let mut frame = vec![0; length as usize - LENGTH];
+        self.read_at(offset + LENGTH as u64, &mut frame)?;
+        let what = || format!("record {}", record.short());
+        let body = self.opened(frame, offset, false, &what())?;
+        if RecordId::of(&body) != record {
+            return Err(damaged(&self.path, format!("{} does not have its digest", what())));
         }
-        Record::unseal(&body).map_err(|e| damaged(&self.path, format!("record {}: {e}", record.short())))
+        Record::unseal(&body).map_err(|e| damaged(&self.path, format!("{}: {e}", what())))
+    }
+
+    fn opened(&self, mut sealed: Vec<u8>, offset: u64, last: bool, what: &str) -> Result<Vec<u8>, Error> {
+        let opened = self.key.open(numbered(offset, last), b"", &mut sealed);
+        let unpacked = opened.and_then(|()| unpack(&sealed).ok());
+        unpacked.ok_or_else(|| {
+            damaged(
+                &self.path,
+                format!("{what} does not open: it was changed, cut or moved"),
+            )
+        })
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
@@ -206,6 +232,10 @@ impl Batch {
             .and_then(|_| self.file.read_exact(buffer))
             .map_err(io_error("read", &self.path))
     }
+}
+
+fn place(export: ExportId) -> String {
+    format!("out/{export}")
 }
 
 /// A frame says how large its content is. Without that, room for the largest would have to be made each time.
@@ -274,7 +304,11 @@ mod tests {
     #[test]
     fn each_record_comes_back_and_the_index_with_it() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(
+            state.path(),
+            crate::keys::Keys::generate(vhr_core::time::Timestamp::from_millis(1)),
+        )
+        .unwrap();
         let frames = write(&spool);
         let mut batch = spool.batch(ExportId::from_bytes([1; 32])).unwrap();
         assert_eq!(batch.index().unwrap().found, 3);
@@ -286,7 +320,11 @@ mod tests {
     #[test]
     fn a_damaged_frame_harms_no_other() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(
+            state.path(),
+            crate::keys::Keys::generate(vhr_core::time::Timestamp::from_millis(1)),
+        )
+        .unwrap();
         let frames = write(&spool);
         let path = state
             .path()
@@ -305,7 +343,11 @@ mod tests {
     #[test]
     fn a_batch_cut_anywhere_is_never_taken_for_a_whole_one() {
         let state = tempfile::tempdir().unwrap();
-        let spool = Spool::open(state.path()).unwrap();
+        let spool = Spool::open(
+            state.path(),
+            crate::keys::Keys::generate(vhr_core::time::Timestamp::from_millis(1)),
+        )
+        .unwrap();
         write(&spool);
         let path = state
             .path()

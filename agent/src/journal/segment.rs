@@ -1,0 +1,298 @@
+//! One file of the journal: how frames lie in it, and how they are read.
+//!
+//! ```text
+//! head:    "VHRJ" version flags  master key's id (8)
+//! frame:   "VHRj"  length  crc32  synced  nonce (12)  sealed payload
+//! payload: 0 and JSON, or 1 and zstd of JSON
+//! ```
+//! `synced` is up to where the file was on disk for certain when the frame was written: a stretch that does not read and
+//! lies before the `synced` of a later frame is damage; behind it, it is what an interrupted write left. The crc32 covers all
+//! that follows it. What reads is bound to its file and its place.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{Entry, Error, Position, failed};
+use crate::keys::{KeyId, Keys};
+use crate::seal::{FileKey, TAG};
+
+pub(super) const HEAD: u32 = 16;
+const MAGIC: &[u8; 8] = b"VHRJ\x02\0\0\0";
+const MARK: &[u8; 4] = b"VHRj";
+/// Mark, length, crc32, synced.
+const FIXED: usize = 16;
+const NONCE: usize = 12;
+/// No entry is larger; a larger length is damage.
+const MAX_SEALED: u32 = 256 * 1024 * 1024;
+/// Smaller entries are not worth packing.
+const PACK_FROM: usize = 512;
+
+pub(super) fn path(folder: &Path, segment: u32) -> PathBuf {
+    folder.join(format!("{segment:08}"))
+}
+
+/// The numbers of the files in the folder, in order. What else lies there is passed over.
+pub(super) fn list(folder: &Path) -> Result<Vec<u32>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+        let entry = entry.map_err(failed("list", folder))?;
+        let name = entry.file_name();
+        let number = name
+            .to_str()
+            .filter(|name| name.len() == 8)
+            .and_then(|name| name.parse::<u32>().ok());
+        found.extend(number.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The head of a new file.
+pub(super) fn head(keys: &Keys) -> [u8; HEAD as usize] {
+    let mut head = [0; HEAD as usize];
+    head[..8].copy_from_slice(MAGIC);
+    head[8..].copy_from_slice(&keys.newest().0);
+    head
+}
+
+/// The key of a file: nothing in the file is needed for it, so a damaged head harms no frame.
+pub(super) fn key(keys: &Keys, master: KeyId, segment: u32) -> Option<FileKey> {
+    let place = format!("journal/{segment:08}");
+    Some(FileKey::derive(keys.master(master)?, b"vhr-agent journal", &place))
+}
+
+/// An entry as it is sealed.
+pub(super) fn pack(entry: &Entry) -> Vec<u8> {
+    let text = serde_json::to_vec(entry).expect("an entry has no keys but strings");
+    let packed = (text.len() >= PACK_FROM)
+        .then(|| zstd::bulk::compress(&text, 1).ok())
+        .flatten();
+    let (kind, bytes) = packed.as_ref().map_or((0, &text), |packed| (1, packed));
+    let mut payload = Vec::with_capacity(1 + bytes.len() + TAG);
+    payload.push(kind);
+    payload.extend_from_slice(bytes);
+    payload
+}
+
+/// The entry of a payload.
+pub(super) fn unpack(payload: &[u8]) -> Option<Entry> {
+    match payload.split_first()? {
+        (0, text) => serde_json::from_slice(text).ok(),
+        (1, packed) => {
+            let size = zstd::zstd_safe::get_frame_content_size(packed).ok()??;
+            let size = usize::try_from(size).ok().filter(|size| *size <= MAX_SEALED as usize)?;
+            serde_json::from_slice(&zstd::bulk::decompress(packed, size).ok()?).ok()
+        }
+        _ => None,
+    }
+}
+
+/// Adds the frame of a packed entry that is to lie at `at`.
+pub(super) fn put_frame(to: &mut Vec<u8>, key: &FileKey, at: Position, synced: u32, mut payload: Vec<u8>) {
+    let nonce: [u8; NONCE] = crate::keys::random();
+    key.seal(nonce, &place(at), &mut payload);
+    let length = u32::try_from(NONCE + payload.len()).unwrap_or(u32::MAX);
+    let mut crc = crc32fast::Hasher::new();
+    for part in [&synced.to_le_bytes()[..], &nonce, &payload] {
+        crc.update(part);
+    }
+    to.extend_from_slice(MARK);
+    to.extend_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(&crc.finalize().to_le_bytes());
+    to.extend_from_slice(&synced.to_le_bytes());
+    to.extend_from_slice(&nonce);
+    to.extend_from_slice(&payload);
+}
+
+/// The bytes that a frame of this payload takes.
+pub(super) fn frame_size(payload: &[u8]) -> usize {
+    FIXED + NONCE + payload.len() + TAG
+}
+
+fn place(at: Position) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&at.segment.to_be_bytes());
+    bytes[4..].copy_from_slice(&at.offset.to_be_bytes());
+    bytes
+}
+
+/// A whole frame.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) at: u32,
+    pub(super) end: u32,
+    synced: u32,
+    pub(super) payload: Vec<u8>,
+}
+
+/// What was passed on the way through a file.
+#[derive(Debug)]
+pub(super) enum Passed {
+    Frame(Frame),
+    /// Bytes that an interrupted write left: nothing of it was ever answered as synced.
+    Torn,
+    /// Bytes that were on disk and do not read any more, from here.
+    Damage(u32),
+    /// The file could not be read any further.
+    Failed(Error),
+}
+
+/// The whole frames of one file. Bytes that are no frame are passed over up to the next that is.
+pub(super) struct Frames {
+    file: BufReader<File>,
+    path: PathBuf,
+    segment: u32,
+    keys: Vec<FileKey>,
+    at: u32,
+    size: u32,
+    /// A frame found behind bytes that do not read: it comes after they are told.
+    next: Option<Frame>,
+    is_newest: bool,
+}
+
+impl Frames {
+    pub(super) fn open(folder: &Path, keys: &Keys, from: Position) -> Result<Self, Error> {
+        let path = path(folder, from.segment);
+        let mut file = File::open(&path).map_err(failed("open", &path))?;
+        let size = file.metadata().map_err(failed("read", &path))?.len();
+        let mut head = [0; HEAD as usize];
+        // A file too short for a head holds no frame either.
+        let _ = file.read_exact(&mut head);
+        let named = KeyId(head[8..].try_into().expect("eight of sixteen bytes"));
+        let all = std::iter::once(named).chain(keys.list().into_iter().map(|(id, _)| id).filter(|id| *id != named));
+        let keys = all.filter_map(|id| key(keys, id, from.segment)).collect();
+        let at = from.offset.max(HEAD);
+        let mut file = BufReader::with_capacity(256 * 1024, file);
+        file.seek(SeekFrom::Start(at.into())).map_err(failed("read", &path))?;
+        Ok(Self {
+            file,
+            is_newest: list(folder)?.last() == Some(&from.segment),
+            path,
+            segment: from.segment,
+            keys,
+            at,
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            next: None,
+        })
+    }
+
+    /// The frame that begins where we are.
+    fn frame(&mut self) -> io::Result<Option<Frame>> {
+        let mut fixed = [0; FIXED];
+        if (self.size.saturating_sub(self.at) as usize) < FIXED {
+            return Ok(None);
+        }
+        self.file.read_exact(&mut fixed)?;
+        let number = |at: usize| u32::from_le_bytes(fixed[at..at + 4].try_into().expect("four bytes"));
+        let (length, crc, synced) = (number(4), number(8), number(12));
+        let end = u64::from(self.at) + FIXED as u64 + u64::from(length);
+        if &fixed[..4] != MARK || !((NONCE + TAG) as u32..=MAX_SEALED).contains(&length) || end > u64::from(self.size) {
+            return Ok(None);
+        }
+        let mut sealed = vec![0; length as usize];
+        self.file.read_exact(&mut sealed)?;
+        let mut found = crc32fast::Hasher::new();
+        found.update(&fixed[12..]);
+        found.update(&sealed);
+        if found.finalize() != crc {
+            return Ok(None);
+        }
+        let at = Position {
+            segment: self.segment,
+            offset: self.at,
+        };
+        let nonce: [u8; NONCE] = sealed[..NONCE].try_into().expect("twelve bytes");
+        let opened = self.keys.iter().enumerate().find_map(|(which, key)| {
+            let mut payload = sealed[NONCE..].to_vec();
+            key.open(nonce, &place(at), &mut payload).map(|()| (which, payload))
+        });
+        let Some((which, payload)) = opened else {
+            return Ok(None);
+        };
+        self.keys.swap(0, which);
+        Ok(Some(Frame {
+            at: self.at,
+            end: u32::try_from(end).unwrap_or(u32::MAX),
+            synced,
+            payload,
+        }))
+    }
+
+    /// Looks for the next whole frame after a place that is none.
+    fn resync(&mut self) -> io::Result<Option<Frame>> {
+        let mut window = Vec::new();
+        let mut at = self.at + 1;
+        while at < self.size {
+            self.file.seek(SeekFrom::Start(at.into()))?;
+            window.clear();
+            (&mut self.file).take(256 * 1024).read_to_end(&mut window)?;
+            for found in memchr::memmem::find_iter(&window, MARK) {
+                self.at = at + found as u32;
+                self.file.seek(SeekFrom::Start(self.at.into()))?;
+                if let Some(frame) = self.frame()? {
+                    return Ok(Some(frame));
+                }
+            }
+            at += (window.len() as u32).saturating_sub(3).max(1);
+        }
+        self.at = self.size;
+        Ok(None)
+    }
+
+    /// Whether there is nothing but the reserve of zeros from here on.
+    fn only_zeros(&mut self) -> io::Result<bool> {
+        self.file.seek(SeekFrom::Start(self.at.into()))?;
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match self.file.read(&mut buffer)? {
+                0 => return Ok(true),
+                read if buffer[..read].iter().any(|byte| *byte != 0) => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+
+    fn pass(&mut self) -> io::Result<Option<Passed>> {
+        if let Some(frame) = self.next.take() {
+            return Ok(Some(Passed::Frame(frame)));
+        }
+        if self.at >= self.size {
+            return Ok(None);
+        }
+        let bad = self.at;
+        if let Some(frame) = self.frame()? {
+            return Ok(Some(Passed::Frame(frame)));
+        }
+        if self.only_zeros()? {
+            self.at = self.size;
+            return Ok(None);
+        }
+        self.next = self.resync()?;
+        let damage = match &self.next {
+            Some(later) => later.synced > bad,
+            // Older files were synced to their end.
+            None => !self.is_newest,
+        };
+        Ok(Some(if damage { Passed::Damage(bad) } else { Passed::Torn }))
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Passed;
+
+    fn next(&mut self) -> Option<Passed> {
+        match self.pass() {
+            Ok(passed) => {
+                if let Some(Passed::Frame(frame)) = &passed {
+                    self.at = frame.end;
+                }
+                passed
+            }
+            Err(e) => {
+                self.at = self.size;
+                Some(Passed::Failed(failed("read", &self.path)(e)))
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The one thread that writes the journal: takes what is waiting, writes it in one go, syncs once, answers all.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+
+use super::segment::{self, Frames, Passed};
+use super::{Append, Error, Position, Sync, failed};
+use crate::disk;
+use crate::keys::Keys;
+use crate::seal::FileKey;
+use crate::spool::{disk_full, sync_folder};
+
+/// A new file is begun at this size.
+pub(super) const SEGMENT: u32 = 16 * 1024 * 1024;
+/// Room is made in steps of this size, with zeros that are on the disk: what is written into it later needs no new room.
+const STEP: u32 = 4 * 1024 * 1024;
+/// When less than this is left, the next step is made. It is enough for thousands of receipts on a full disk.
+const LEFT: u32 = 2 * 1024 * 1024;
+
+pub(super) struct Writer {
+    state: PathBuf,
+    folder: PathBuf,
+    keys: Keys,
+    key: FileKey,
+    file: File,
+    segment: u32,
+    /// Where the next frame goes.
+    end: u32,
+    /// Up to where it is on disk for certain.
+    synced: u32,
+    /// Up to where there is room.
+    room: u32,
+    /// The end of all files together, for others to see.
+    told: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Opens the newest file behind its last whole frame, or the first.
+    pub(super) fn open(state: &Path, keys: Keys, known: Position) -> Result<Self, Error> {
+        let folder = state.join("journal");
+        let told = Arc::default();
+        let Some(segment) = segment::list(&folder)?.pop() else {
+            return Self::begin(state, keys, known.segment + 1, told);
+        };
+        let start = Position { segment, offset: 0 };
+        let mut end = segment::HEAD;
+        for passed in Frames::open(&folder, &keys, start)? {
+            match passed {
+                Passed::Frame(frame) => end = frame.end,
+                Passed::Failed(e) => return Err(e),
+                Passed::Torn | Passed::Damage(_) => {}
+            }
+        }
+        let path = segment::path(&folder, segment);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        let room = file.metadata().map_err(failed("read", &path))?.len();
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        // A file of nothing readable, or of an older master key, is left as it is.
+        let newest = segment::head(&keys);
+        let mut head = [0; segment::HEAD as usize];
+        let whole = file.read_exact(&mut head).is_ok() && head == newest;
+        let lost = known > Position { segment, offset: end };
+        if !whole || lost {
+            return Self::begin(state, keys, segment.max(known.segment) + 1, told);
+        }
+        clear(&mut file, end).map_err(failed("clear the end of", &path))?;
+        let key = Self::key(&keys, segment);
+        Ok(Self {
+            state: state.to_owned(),
+            folder,
+            keys,
+            key,
+            file,
+            segment,
+            end,
+            synced: end,
+            room,
+            told,
+        }
+        .tell())
+    }
+
+    fn tell(self) -> Self {
+        let at = Position {
+            segment: self.segment,
+            offset: self.end,
+        };
+        self.told.store(at.to_bits(), Ordering::SeqCst);
+        self
+    }
+
+    /// Where the journal ends, as it goes on.
+    pub(super) fn end(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.told)
+    }
+
+    /// Begins a new file.
+    fn begin(state: &Path, keys: Keys, segment: u32, told: Arc<AtomicU64>) -> Result<Self, Error> {
+        let folder = state.join("journal");
+        let path = segment::path(&folder, segment);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path)
+            .map_err(failed("create", &path))?;
+        let begun = file
+            .write_all(&segment::head(&keys))
+            .and_then(|()| fill(&mut file, segment::HEAD, STEP))
+            .or_else(|e| match e {
+                // Better a file without reserve than none.
+                e if disk_full(&e) && disk::release_ballast(state) => fill(&mut file, segment::HEAD, STEP),
+                e => Err(e),
+            })
+            .and_then(|()| file.sync_all());
+        if let Err(e) = begun {
+            // An empty file is of no use to anybody; left behind, it is passed over.
+            let _ = std::fs::remove_file(&path);
+            return Err(failed("begin", &path)(e));
+        }
+        sync_folder(&folder)?;
+        Ok(Self {
+            state: state.to_owned(),
+            folder,
+            key: Self::key(&keys, segment),
+            keys,
+            file,
+            segment,
+            end: segment::HEAD,
+            synced: segment::HEAD,
+            room: STEP,
+            told,
+        }
+        .tell())
+    }
+
+    fn key(keys: &Keys, segment: u32) -> FileKey {
+        segment::key(keys, keys.newest(), segment).expect("the newest key is in the keyring")
+    }
+
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Append>) {
+        let mut poisoned: Option<String> = None;
+        while let Ok(first) = queue.recv() {
+            let batch: Vec<Append> = std::iter::once(first).chain(queue.try_iter()).collect();
+            let (callers, written): (Vec<_>, Vec<_>) = batch
+                .into_iter()
+                .map(|append| (append.done, (append.entries, append.sync)))
+                .unzip();
+            let answers = match &poisoned {
+                Some(why) => Err(Error::Poisoned(why.clone())),
+                None => self.write(written),
+            };
+            match answers {
+                Ok(answers) => {
+                    for (caller, positions) in callers.into_iter().zip(answers) {
+                        // A caller that no longer waits has nothing to be told.
+                        let _ = caller.send(Ok(positions));
+                    }
+                    self.make_room();
+                }
+                Err(e) => {
+                    let full = matches!(e, Error::Full);
+                    let why = crate::report::chain(&e);
+                    for caller in callers {
+                        let _ = caller.send(Err(if full {
+                            Error::Full
+                        } else {
+                            Error::Poisoned(why.clone())
+                        }));
+                    }
+                    if !full {
+                        poisoned.get_or_insert(why);
+                    }
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, batch: Vec<(Vec<Vec<u8>>, Sync)>) -> Result<Vec<Vec<Position>>, Error> {
+        let size: usize = batch
+            .iter()
+            .flat_map(|(entries, _)| entries)
+            .map(|payload| segment::frame_size(payload))
+            .sum();
+        let size = u32::try_from(size).map_err(|_| Error::Full)?;
+        if self.end >= SEGMENT {
+            self.roll();
+        }
+        self.reserve(size)?;
+        let mut bytes = Vec::with_capacity(size as usize);
+        let mut positions = Vec::with_capacity(batch.len());
+        let mut sync = false;
+        for (entries, wish) in batch {
+            sync |= wish == Sync::Now;
+            let mut places = Vec::with_capacity(entries.len());
+            for payload in entries {
+                let at = Position {
+                    segment: self.segment,
+                    offset: self.end + bytes.len() as u32,
+                };
+                segment::put_frame(&mut bytes, &self.key, at, self.synced, payload);
+                places.push(at);
+            }
+            positions.push(places);
+        }
+        let path = segment::path(&self.folder, self.segment);
+        self.file
+            .seek(SeekFrom::Start(self.end.into()))
+            .and_then(|_| self.file.write_all(&bytes))
+            .map_err(failed("write", &path))?;
+        if sync {
+            self.file.sync_data().map_err(failed("sync", &path))?;
+        }
+        self.end += size;
+        self.synced = if sync { self.end } else { self.synced };
+        let end = Position {
+            segment: self.segment,
+            offset: self.end,
+        };
+        self.told.store(end.to_bits(), Ordering::SeqCst);
+        Ok(positions)
+    }
+
+    /// Sees to it that `size` bytes fit.
+    fn reserve(&mut self, size: u32) -> Result<(), Error> {
+        let needed = self.end.checked_add(size).ok_or(Error::Full)?;
+        if needed <= self.room {
+            return Ok(());
+        }
+        let path = segment::path(&self.folder, self.segment);
+        let room = needed.checked_add(STEP).ok_or(Error::Full)?;
+        let made = fill(&mut self.file, self.room, room).or_else(|e| match e {
+            e if disk_full(&e) && disk::release_ballast(&self.state) => fill(&mut self.file, self.room, room),
+            e => Err(e),
+        });
+        match made.and_then(|()| self.file.sync_all()) {
+            Ok(()) => {
+                self.room = room;
+                Ok(())
+            }
+            Err(e) if disk_full(&e) => Err(Error::Full),
+            Err(e) => Err(failed("make room in", &path)(e)),
+        }
+    }
+
+    /// Makes room before it is needed. That it cannot be made is no failure yet.
+    fn make_room(&mut self) {
+        if self.room - self.end.min(self.room) < LEFT
+            && self.end < SEGMENT
+            && fill(&mut self.file, self.room, self.room.saturating_add(STEP))
+                .and_then(|()| self.file.sync_all())
+                .is_ok()
+        {
+            self.room = self.room.saturating_add(STEP);
+            self.synced = self.end;
+        }
+    }
+
+    /// Goes on in a new file. Where none can be made, in the old one.
+    fn roll(&mut self) {
+        if self.file.sync_all().is_err() {
+            return;
+        }
+        match Self::begin(&self.state, self.keys.clone(), self.segment + 1, Arc::clone(&self.told)) {
+            Ok(next) => *self = next,
+            Err(e) => tracing::warn!(
+                why = crate::report::chain(&e),
+                "no new journal file can be made; the old one goes on"
+            ),
+        }
+    }
+}
+
+/// Writes zeros from one place to another.
+fn fill(file: &mut File, from: u32, to: u32) -> io::Result<()> {
+    file.seek(SeekFrom::Start(from.into()))?;
+    io::copy(&mut io::repeat(0).take(u64::from(to.saturating_sub(from))), file)?;
+    Ok(())
+}
+
+/// Overwrites with zeros what an interrupted write left behind the last whole frame: later it must not be taken for ours.
+fn clear(file: &mut File, from: u32) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut at = u64::from(from);
+    loop {
+        file.seek(SeekFrom::Start(at))?;
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        if buffer[..read].iter().any(|byte| *byte != 0) {
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(&vec![0; read])?;
+        }
+        at += read as u64;
+    }
+}

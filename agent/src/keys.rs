@@ -1,0 +1,342 @@
+//! The keys of a state folder. The storage key (a file, a credential, a variable) opens the keyring; the keyring holds the
+//! master keys that files are sealed under, and the key of the digests in the index.
+//!
+//! What stays true: a new storage key, or a new master key, rewrites the keyring and nothing else; what was sealed before
+//! stays readable. A folder with sealed files in it is never given new keys because the old ones were not found. The keyring
+//! lies there twice, and so does a storage key of our own making: one damaged copy is written anew from the other.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use ring::hkdf;
+use serde::{Deserialize, Serialize};
+use vhr_core::time::Timestamp;
+
+use crate::digest::Keyed;
+use crate::secret::Secret;
+use crate::spool::write_synced;
+
+const MAGIC: &[u8; 4] = b"VHRK";
+/// Where the keyring lies in the state folder, twice.
+pub const NAMES: [&str; 2] = ["keyring", "keyring.copy"];
+/// A keyring is a few hundred bytes for each master key.
+const MAX: u64 = 1024 * 1024;
+
+/// Which master key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub(crate) [u8; 8]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+/// Why the keys are not there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither copy of the keyring opens.
+    #[error(
+        "khóa lưu trữ không mở được {0}: hãy đặt lại đúng khóa cũ ([storage] key), hoặc khôi phục từ bản gửi giữ \
+         (the storage key does not open the keyring: put the right key back, or restore it from the escrow)"
+    )]
+    WrongKey(PathBuf),
+    /// Sealed files and no keyring.
+    #[error(
+        "{0} có dữ liệu đã niêm phong nhưng không còn keyring: hãy khôi phục keyring từ bản sao lưu hoặc bản gửi giữ \
+         (there are sealed files but no keyring: restore it from a backup or the escrow)"
+    )]
+    Gone(PathBuf),
+    /// It cannot be written.
+    #[error("the keyring could not be written")]
+    Write(#[source] crate::spool::Error),
+}
+
+/// The opened keyring.
+#[derive(Clone)]
+pub struct Keys(Arc<Ring>);
+
+#[derive(Serialize, Deserialize)]
+struct Ring {
+    /// Of the digests in the index; never changes, or every visit would look new.
+    digests: Hex,
+    /// Newest last.
+    masters: Vec<Master>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Master {
+    id: Hex,
+    key: Hex,
+    made_at: Timestamp,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({} [hidden])", self.0.masters.len())
+    }
+}
+
+impl Keys {
+    /// Keys that nobody had before.
+    pub fn generate(now: Timestamp) -> Self {
+        Self(Arc::new(Ring {
+            digests: Hex(random::<32>().to_vec()),
+            masters: vec![Master::generate(now)],
+        }))
+    }
+
+    /// Opens the keyring of a state folder with the first of `secrets` that does; makes one where nothing is sealed yet. A
+    /// copy that is missing or damaged is written anew. Says which secret it was.
+    ///
+    /// # Errors
+    /// When there is a keyring and it does not open, or sealed files and none.
+    pub fn open(dir: &Path, secrets: &[Secret], now: Timestamp) -> Result<(Self, usize), Error> {
+        let copies = NAMES.map(|name| read(&dir.join(name)));
+        for (place, copy) in copies.iter().enumerate() {
+            let Some(bytes) = copy else { continue };
+            for (which, secret) in secrets.iter().enumerate() {
+                if let Some(keys) = unwrap(bytes, secret) {
+                    if copies[1 - place]
+                        .as_deref()
+                        .is_none_or(|other| unwrap(other, secret).is_none())
+                    {
+                        tracing::warn!(
+                            copy = NAMES[1 - place],
+                            "a copy of the keyring was missing or damaged; it is written anew"
+                        );
+                        keys.write(dir, secret)?;
+                    }
+                    return Ok((keys, which));
+                }
+            }
+        }
+        if copies.iter().any(Option::is_some) {
+            return Err(Error::WrongKey(dir.join(NAMES[0])));
+        }
+        if ["spool/in", "spool/out", "journal"]
+            .iter()
+            .any(|name| has_files(&dir.join(name)))
+        {
+            return Err(Error::Gone(dir.to_owned()));
+        }
+        let keys = Self::generate(now);
+        keys.write(dir, &secrets[0])?;
+        Ok((keys, 0))
+    }
+
+    /// Writes both copies, one after the other, so that one is whole at any time.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn write(&self, dir: &Path, secret: &Secret) -> Result<(), Error> {
+        let text = serde_json::to_vec(&*self.0).expect("a keyring has no keys but strings");
+        let nonce: [u8; 12] = random();
+        let mut sealed = text;
+        storage_key(secret)
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(MAGIC), &mut sealed)
+            .expect("a keyring is small");
+        let bytes = [&MAGIC[..], &nonce, &sealed].concat();
+        for name in NAMES {
+            write_synced(&dir.join(name), &bytes).map_err(Error::Write)?;
+        }
+        Ok(())
+    }
+
+    /// With a new master key: from now on files are sealed under it.
+    #[must_use]
+    pub fn rotated(&self, now: Timestamp) -> Self {
+        let masters = self.0.masters.iter().map(Master::copy);
+        Self(Arc::new(Ring {
+            digests: Hex(self.0.digests.0.clone()),
+            masters: masters.chain([Master::generate(now)]).collect(),
+        }))
+    }
+
+    /// The ids of the master keys and when they were made, newest last.
+    pub fn list(&self) -> Vec<(KeyId, Timestamp)> {
+        let listed = self.0.masters.iter().map(|master| (master.id(), master.made_at));
+        listed.collect()
+    }
+
+    /// Makes the digests of the index.
+    pub fn keyed(&self) -> Keyed {
+        Keyed::new(&self.0.digests.0)
+    }
+
+    /// Under which master key new files are sealed.
+    pub(crate) fn newest(&self) -> KeyId {
+        self.0.masters.last().map_or(KeyId([0; 8]), Master::id)
+    }
+
+    pub(crate) fn master(&self, id: KeyId) -> Option<&[u8]> {
+        let found = self.0.masters.iter().find(|master| master.id() == id);
+        found.map(|master| &master.key.0[..])
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let ring: Ring = serde_json::from_str(text).ok()?;
+        let well = |master: &Master| master.id.0.len() == 8 && master.key.0.len() == 32;
+        (!ring.masters.is_empty() && ring.masters.iter().all(well)).then(|| Self(Arc::new(ring)))
+    }
+}
+
+impl Master {
+    fn generate(now: Timestamp) -> Self {
+        Self {
+            id: Hex(random::<8>().to_vec()),
+            key: Hex(random::<32>().to_vec()),
+            made_at: now,
+        }
+    }
+
+    fn copy(&self) -> Self {
+        Self {
+            id: Hex(self.id.0.clone()),
+            key: Hex(self.key.0.clone()),
+            made_at: self.made_at,
+        }
+    }
+
+    fn id(&self) -> KeyId {
+        let mut id = [0; 8];
+        id.copy_from_slice(&self.id.0[..8]);
+        KeyId(id)
+    }
+}
+
+/// Bytes from the system's source of randomness.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    bytes
+}
+
+/// Any text can be a storage key: the key proper is derived from it.
+fn storage_key(secret: &Secret) -> LessSafeKey {
+    let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, b"").extract(secret.reveal().as_bytes());
+    let key = derived.expand(&[b"vhr-agent keyring"], &CHACHA20_POLY1305);
+    LessSafeKey::new(key.map(UnboundKey::from).expect("32 bytes can be derived"))
+}
+
+fn unwrap(bytes: &[u8], secret: &Secret) -> Option<Keys> {
+    let (head, sealed) = bytes.split_at_checked(16)?;
+    let nonce: [u8; 12] = head.strip_prefix(MAGIC)?.try_into().ok()?;
+    let mut sealed = sealed.to_vec();
+    let text = storage_key(secret)
+        .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(MAGIC), &mut sealed)
+        .ok()?;
+    Keys::from_text(std::str::from_utf8(text).ok()?)
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let size = fs::metadata(path).ok()?.len();
+    (size <= MAX).then(|| fs::read(path).ok())?
+}
+
+fn has_files(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Bytes that are written in hex and never shown.
+struct Hex(Vec<u8>);
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let text: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        to.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let bytes = text.as_bytes().chunks(2).map(|pair| {
+            let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+            u8::from_str_radix(pair, 16).ok()
+        });
+        let bytes = bytes.collect::<Option<Vec<u8>>>();
+        bytes.map(Self).ok_or_else(|| serde::de::Error::custom("not hex"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_764_000_000_000)
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text)
+    }
+
+    fn same(a: &Keys, b: &Keys) -> bool {
+        serde_json::to_string(&*a.0).unwrap() == serde_json::to_string(&*b.0).unwrap()
+    }
+
+    #[test]
+    fn the_keyring_is_made_once_and_opens_with_its_storage_key_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keys, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+        let (again, which) = Keys::open(dir.path(), &[secret("wrong"), secret("k")], now()).unwrap();
+        assert!(same(&keys, &again));
+        assert_eq!(which, 1);
+        assert!(matches!(
+            Keys::open(dir.path(), &[secret("l")], now()),
+            Err(Error::WrongKey(_))
+        ));
+        let bytes = fs::read(dir.path().join(NAMES[0])).unwrap();
+        assert!(memchr::memmem::find(&bytes, b"masters").is_none());
+    }
+
+    #[test]
+    fn a_damaged_or_missing_copy_is_written_anew_from_the_other() {
+        for name in NAMES {
+            for damage in [&b"VHRK not any more"[..], b"", &[0; 400]] {
+                let dir = tempfile::tempdir().unwrap();
+                let (keys, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+                fs::write(dir.path().join(name), damage).unwrap();
+                let (again, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+                assert!(same(&keys, &again));
+                for name in NAMES {
+                    let bytes = fs::read(dir.path().join(name)).unwrap();
+                    assert!(unwrap(&bytes, &secret("k")).is_some_and(|read| same(&read, &keys)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sealed_files_without_a_keyring_are_not_given_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("spool/in")).unwrap();
+        fs::write(dir.path().join("spool/in/aa"), "sealed").unwrap();
+        assert!(matches!(
+            Keys::open(dir.path(), &[secret("k")], now()),
+            Err(Error::Gone(_))
+        ));
+        assert!(!dir.path().join(NAMES[0]).exists());
+    }
+
+    #[test]
+    fn after_a_rotation_the_old_key_still_opens_and_the_new_one_seals() {
+        let old = Keys::generate(now());
+        let new = old.rotated(now());
+        assert_ne!(old.newest(), new.newest());
+        assert_eq!(new.master(old.newest()), old.master(old.newest()));
+        assert!(old.master(new.newest()).is_none());
+        let digest = |keys: &Keys| keys.keyed().digest("visit", &[b"a"]);
+        assert_eq!(digest(&old), digest(&new));
+    }
+}

@@ -1,0 +1,411 @@
+//! What was: sled =0.34.7, small values, no patient data. Everything here can be rebuilt from the journal.
+//!
+//! sled is opened guarded and never trusted: what was written since it was last known to be on the disk is written again from
+//! the journal at each start, and when it does not open in time it is moved to `quarantine/` and built anew. Where not even
+//! that is possible (a full disk), it is kept in memory until the next start.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use vhr_core::id::{EndpointId, ExportId, PluginRef, RecordId};
+use vhr_core::time::Timestamp;
+
+use super::rows::Short;
+use crate::journal::{Counts, Position};
+use crate::spool::{self, RecordRow};
+
+/// Changed when the layout of the trees changes: an index of another version is built anew.
+const VERSION: &str = "5";
+/// A database that takes longer to open hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// One that is locked for longer is locked by somebody else.
+const LOCKED: Duration = Duration::from_secs(3);
+
+/// What is known of an accepted export.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExportRow {
+    /// By which `[[source]]`.
+    pub source: String,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// What it was mapped by.
+    pub plugin: Option<PluginRef>,
+    /// What was in it.
+    pub counts: Counts,
+    /// Of what was set aside or refused, what a person has dealt with: its place, and the journal entry that says why.
+    pub closed: BTreeMap<u32, Position>,
+}
+
+/// A record whose deliveries have all ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub(super) export: ExportId,
+    pub(super) at: Timestamp,
+    pub(super) order: u64,
+    pub(super) row: RecordRow,
+    pub(super) deliveries: Vec<(EndpointId, Short, Position)>,
+}
+
+/// The newest version of a visit that ended at an endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Newest {
+    pub(super) endpoint: EndpointId,
+    pub(super) order: u64,
+    pub(super) record: RecordId,
+    /// Keyed digest of its content.
+    pub(super) content: [u8; 16],
+    /// Whether it came signed.
+    pub(super) signed: bool,
+    /// Whether it arrived.
+    pub(super) delivered: bool,
+}
+
+/// Why the index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// sled's word.
+    #[error("the index failed")]
+    Sled(#[from] sled::Error),
+    /// A value that does not read.
+    #[error("a value in the index does not read")]
+    Value(#[from] postcard::Error),
+}
+
+/// How the index was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// As it was left.
+    AsLeft,
+    /// There was none.
+    New,
+    /// It was set aside, for this reason, and is empty now.
+    SetAside(String),
+    /// It is kept in memory, for this reason.
+    InMemory(String),
+}
+
+/// The trees.
+#[derive(Debug)]
+pub(super) struct History {
+    db: Option<sled::Db>,
+    exports: Tree,
+    visits: Tree,
+    ended: Tree,
+    seen: Tree,
+    meta: Tree,
+}
+
+impl History {
+    /// Opens the index of the state folder.
+    pub(super) fn open(state: &Path, now: Timestamp) -> (Self, Opened) {
+        let path = state.join("index");
+        let existed = path.exists();
+        let mut why = match open_in_time(&path) {
+            Ok(history) => {
+                let version = history.text("version");
+                if matches!(version.as_ref().map(Option::as_deref), Ok(Some(VERSION))) {
+                    return (history, Opened::AsLeft);
+                }
+                if !existed && history.set_text("version", VERSION).is_ok() {
+                    return (history, Opened::New);
+                }
+                match version {
+                    Ok(Some(other)) => format!("it is of version {other}"),
+                    Ok(None) => "it is empty".to_owned(),
+                    Err(e) => crate::report::chain(&e),
+                }
+            }
+            Err(why) => why,
+        };
+        tracing::warn!(why, "the index is set aside and built anew");
+        if existed && let Err(e) = spool::quarantine(state, &path, "index", &why, now) {
+            // Out of the way in any case: it holds nothing that is not elsewhere.
+            if let Err(again) = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)) {
+                why = format!("{why}; {}; {again}", crate::report::chain(&e));
+                return (Self::in_memory(), Opened::InMemory(why));
+            }
+        }
+        let fresh = open_in_time(&path).and_then(|history| {
+            let set = history.set_text("version", VERSION);
+            set.map(|()| history).map_err(|e| crate::report::chain(&e))
+        });
+        match fresh {
+            Ok(history) => (history, Opened::SetAside(why)),
+            Err(e) => (Self::in_memory(), Opened::InMemory(format!("{why}; {e}"))),
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<Self, sled::Error> {
+        let db = sled::Config::new()
+            .path(path)
+            .cache_capacity(8 * 1024 * 1024)
+            .flush_every_ms(Some(500))
+            .open()?;
+        let tree = |name: &str| Ok::<_, sled::Error>(Tree::Sled(db.open_tree(name)?));
+        Ok(Self {
+            exports: tree("exports")?,
+            visits: tree("visits")?,
+            ended: tree("ended")?,
+            seen: tree("seen")?,
+            meta: tree("meta")?,
+            db: Some(db),
+        })
+    }
+
+    fn in_memory() -> Self {
+        let tree = || Tree::Memory(Arc::default());
+        Self {
+            db: None,
+            exports: tree(),
+            visits: tree(),
+            ended: tree(),
+            seen: tree(),
+            meta: tree(),
+        }
+    }
+
+    /// Brings what was written so far onto the disk, for certain: sled itself only hands it to the system.
+    pub(super) fn sync(&self, state: &Path) -> Result<(), Error> {
+        let Some(db) = &self.db else { return Ok(()) };
+        db.flush()?;
+        let folder = state.join("index");
+        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+        let files = fs::read_dir(&folder).map_err(sled::Error::Io)?.flatten();
+        for entry in files {
+            // A snapshot file may be replaced at this moment.
+            match sync(&entry.path()) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(sled::Error::Io(e).into()),
+                _ => {}
+            }
+        }
+        spool::sync_folder(&folder).map_err(|e| Error::Sled(sled::Error::Unsupported(crate::report::chain(&e))))
+    }
+
+    // --- single values ---
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        let value = self.meta.get(name.as_bytes())?;
+        Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+    }
+
+    pub(super) fn set_text(&self, name: &str, value: &str) -> Result<(), Error> {
+        self.meta.insert(name.as_bytes(), value.as_bytes().to_vec())
+    }
+
+    /// What was last seen under a path (its keyed digest): size, time, export.
+    pub(super) fn seen(&self, path: &[u8; 16]) -> Result<Option<(u64, i64, ExportId)>, Error> {
+        self.seen.read(path)
+    }
+
+    pub(super) fn set_seen(&self, path: &[u8; 16], seen: (u64, i64, ExportId)) -> Result<(), Error> {
+        self.seen.put(path, &seen)
+    }
+
+    /// Forgets under which paths an export was seen: its files are looked at again.
+    pub(super) fn forget_seen(&self, export: ExportId) -> Result<(), Error> {
+        for item in self.seen.iter(b"") {
+            let (key, value) = item?;
+            let seen: (u64, i64, ExportId) = postcard::from_bytes(&value)?;
+            if seen.2 == export {
+                self.seen.remove(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    // --- exports, visits, ended records ---
+
+    pub(super) fn export(&self, export: ExportId) -> Result<Option<ExportRow>, Error> {
+        self.exports.read(export.as_bytes())
+    }
+
+    pub(super) fn put_export(&self, export: ExportId, row: &ExportRow) -> Result<(), Error> {
+        self.exports.put(export.as_bytes(), row)
+    }
+
+    pub(super) fn exports(&self) -> impl Iterator<Item = Result<(ExportId, ExportRow), Error>> + use<> {
+        self.exports.iter(b"").map(|item| {
+            let (key, value) = item?;
+            let mut id = [0; 32];
+            id.copy_from_slice(&key[..32]);
+            Ok((ExportId::from_bytes(id), postcard::from_bytes(&value)?))
+        })
+    }
+
+    /// How many exports, visits and ended records there are.
+    pub(super) fn counts(&self) -> Result<[u64; 3], Error> {
+        Ok([self.exports.count()?, self.visits.count()?, self.ended.count()?])
+    }
+
+    /// The newest version of a visit that ended at an endpoint.
+    pub(super) fn newest(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<Newest>, Error> {
+        let all: Option<Vec<Newest>> = self.visits.read(visit)?;
+        Ok(all.into_iter().flatten().find(|newest| newest.endpoint == *endpoint))
+    }
+
+    /// Remembers a version of a visit where it is the newest.
+    pub(super) fn put_newest(&self, visit: &[u8; 16], ended: impl Iterator<Item = Newest>) -> Result<(), Error> {
+        let mut all: Vec<Newest> = self.visits.read(visit)?.unwrap_or_default();
+        for newest in ended {
+            match all.iter_mut().find(|known| known.endpoint == newest.endpoint) {
+                Some(known) if known.order > newest.order => {}
+                Some(known) => *known = newest,
+                None => all.push(newest),
+            }
+        }
+        self.visits.put(visit, &all)
+    }
+
+    pub(super) fn ended(&self, record: RecordId) -> Result<Option<Ended>, Error> {
+        self.ended.read(record.as_bytes())
+    }
+
+    pub(super) fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
+        self.ended.put(ended.row.record.as_bytes(), ended)
+    }
+
+    /// Ended records whose id begins so.
+    pub(super) fn all_ended(&self, begin: &[u8]) -> impl Iterator<Item = Result<Ended, Error>> + use<> {
+        self.ended.iter(begin).map(|item| Ok(postcard::from_bytes(&item?.1)?))
+    }
+
+    /// Begins anew.
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        for tree in [&self.exports, &self.visits, &self.ended, &self.seen, &self.meta] {
+            tree.clear()?;
+        }
+        self.set_text("version", VERSION)
+    }
+}
+
+/// Opens sled on a thread of its own: it may panic, and it may hang.
+fn open_in_time(path: &Path) -> Result<History, String> {
+    let (tell, told) = mpsc::channel();
+    let owned = path.to_owned();
+    let opening = thread::Builder::new().name("index".into()).spawn(move || {
+        // A database that this process has just closed is let go by a thread of sled's, a moment later.
+        let end = std::time::Instant::now() + LOCKED;
+        let opened = loop {
+            match History::try_open(&owned) {
+                Err(e) if is_locked(&e) && std::time::Instant::now() < end => thread::sleep(Duration::from_millis(20)),
+                opened => break opened,
+            }
+        };
+        // Nobody may wait any more: then what was opened is closed again.
+        let _ = tell.send(opened);
+    });
+    let opening = opening.map_err(|e| e.to_string())?;
+    match told.recv_timeout(PATIENCE) {
+        Ok(opened) => opened.map_err(|e| crate::report::chain(&e)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(format!("it did not open within {} s", PATIENCE.as_secs())),
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            let _ = opening.join();
+            Err("it panicked".to_owned())
+        }
+    }
+}
+
+/// sled reports a taken lock as an I/O error of kind Other or WouldBlock, with this text.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(e)
+        if e.kind() == std::io::ErrorKind::WouldBlock || e.to_string().contains("could not acquire lock"))
+}
+
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// A tree of sled's, or the same in memory.
+#[derive(Debug, Clone)]
+enum Tree {
+    Sled(sled::Tree),
+    Memory(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>),
+}
+
+impl Tree {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(match self {
+            Self::Sled(tree) => tree.get(key)?.map(|value| value.to_vec()),
+            Self::Memory(map) => lock(map).get(key).cloned(),
+        })
+    }
+
+    fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), Error> {
+        match self {
+            Self::Sled(tree) => {
+                tree.insert(key, value)?;
+            }
+            Self::Memory(map) => {
+                lock(map).insert(key.to_vec(), value);
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, key: &[u8]) -> Result<(), Error> {
+        match self {
+            Self::Sled(tree) => {
+                tree.remove(key)?;
+            }
+            Self::Memory(map) => {
+                lock(map).remove(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        match self {
+            Self::Sled(tree) => tree.clear()?,
+            Self::Memory(map) => lock(map).clear(),
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> Result<u64, Error> {
+        let mut count = 0;
+        match self {
+            Self::Sled(tree) => {
+                for key in tree.iter().keys() {
+                    key?;
+                    count += 1;
+                }
+            }
+            Self::Memory(map) => count = lock(map).len() as u64,
+        }
+        Ok(count)
+    }
+
+    fn iter(&self, prefix: &[u8]) -> Box<dyn Iterator<Item = Result<Pair, Error>> + Send> {
+        match self {
+            Self::Sled(tree) => Box::new(tree.scan_prefix(prefix).map(|item| {
+                let (key, value) = item?;
+                Ok((key.to_vec(), value.to_vec()))
+            })),
+            Self::Memory(map) => {
+                let map = lock(map);
+                let from = map.range(prefix.to_vec()..);
+                let found = from.take_while(|(key, _)| key.starts_with(prefix));
+                let found: Vec<Pair> = found.map(|(key, value)| (key.clone(), value.clone())).collect();
+                Box::new(found.into_iter().map(Ok))
+            }
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+        Ok(self.get(key)?.map(|value| postcard::from_bytes(&value)).transpose()?)
+    }
+
+    fn put<T: Serialize>(&self, key: &[u8], value: &T) -> Result<(), Error> {
+        self.insert(key, postcard::to_allocvec(value)?)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("nothing panics while holding it")
+}
