@@ -4,11 +4,15 @@
 //! twice leaves one of everything, because each request is conditional on an identifier.
 //! (FHIR R4, <https://hl7.org/fhir/R4/http.html#transaction>.)
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
+
+use canonical::{Canonical, KEY_URL};
+
+mod canonical;
+#[cfg(test)]
+mod plain;
 
 /// The system of identifiers that are UUIDs, by FHIR.
 const UUID_SYSTEM: &str = "urn:ietf:rfc:3986";
@@ -173,13 +177,14 @@ pub fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bu
         return Err(vec![Fault::TooMany(resources.len())]);
     }
     let mut faults = Vec::new();
-    let mut full_urls = BTreeMap::new();
-    for (at, resource) in resources.iter().enumerate() {
-        let uuid = uuid_of(facility, visit, resource);
-        if full_urls
-            .insert(key_url(&resource.kind, &resource.key), format!("urn:uuid:{uuid}"))
-            .is_some()
-        {
+    let uuids: Vec<Uuid> = resources
+        .iter()
+        .map(|resource| uuid_of(facility, visit, resource))
+        .collect();
+    let mut links = HashMap::with_capacity(resources.len());
+    for (at, (resource, uuid)) in resources.iter().zip(&uuids).enumerate() {
+        let key_url = format!("{KEY_URL}{}|{}", resource.kind, resource.key);
+        if links.insert(key_url, *uuid).is_some() {
             faults.push(Fault::KeyTwice {
                 kind: resource.kind.clone(),
                 place: at + 1,
@@ -187,53 +192,27 @@ pub fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bu
         }
     }
     let mut shares = BTreeSet::new();
-    // Written as it is made, keys in their order: a tree of the whole Bundle would cost more than all the rest.
-    let mut bundle = String::with_capacity(resources.iter().map(|resource| resource.json.len() + 400).sum());
-    bundle.push_str("{\"entry\":");
-    for (at, resource) in resources.into_iter().enumerate() {
-        bundle.push(if at == 0 { '[' } else { ',' });
-        match entry(&resource, at + 1, &full_urls, &mut shares) {
-            Ok(entry) => entry.write(&mut bundle),
-            Err(found) => faults.extend(found),
+    let mut bundle = Canonical::new(&links, resources.iter().map(|resource| resource.json.len() + 400).sum());
+    bundle.write(&["{\"entry\":"]);
+    let mut buffer = Uuid::encode_buffer();
+    for (at, (resource, uuid)) in resources.iter().zip(&uuids).enumerate() {
+        bundle.write(&[if at == 0 { "[" } else { "," }]);
+        let full_url = &*uuid.urn().encode_lower(&mut buffer);
+        if let Err(found) = write_entry(resource, at + 1, full_url, &mut bundle, &mut shares) {
+            faults.extend(found);
         }
     }
     if !faults.is_empty() {
         return Err(faults);
     }
     let uuid = name_uuid(&[facility, visit, "Bundle"]);
-    let identifier = json!({"system": UUID_SYSTEM, "value": format!("urn:uuid:{uuid}")});
-    bundle.push_str("],\"identifier\":");
-    write_json(&mut bundle, &identifier);
-    bundle.push_str(",\"resourceType\":\"Bundle\",\"type\":\"transaction\"}");
-    Ok(Bundle { json: bundle, shares })
-}
-
-/// One entry of the Bundle.
-struct Entry {
-    full_url: String,
-    request: Value,
-    resource: Map<String, Value>,
-}
-
-impl Entry {
-    fn write(&self, bundle: &mut String) {
-        bundle.push_str("{\"fullUrl\":");
-        write_json(bundle, &self.full_url);
-        bundle.push_str(",\"request\":");
-        write_json(bundle, &self.request);
-        bundle.push_str(",\"resource\":");
-        write_json(bundle, &self.resource);
-        bundle.push('}');
-    }
-}
-
-fn write_json(out: &mut String, value: &impl Serialize) {
-    out.push_str(&serde_json::to_string(value).expect("JSON just read, or text: all its keys are strings"));
-}
-
-/// `urn:key:<Type>|<key>`, as references name resources before they have ids.
-fn key_url(kind: &str, key: &str) -> String {
-    format!("urn:key:{kind}|{key}")
+    bundle.write(&["],\"identifier\":"]);
+    bundle.write(&own_identifier(uuid.urn().encode_lower(&mut buffer)));
+    bundle.write(&[",\"resourceType\":\"Bundle\",\"type\":\"transaction\"}"]);
+    Ok(Bundle {
+        json: bundle.text,
+        shares,
+    })
 }
 
 fn uuid_of(facility: &str, visit: &str, resource: &Resource) -> Uuid {
@@ -246,24 +225,55 @@ fn uuid_of(facility: &str, visit: &str, resource: &Resource) -> Uuid {
 
 /// UUIDv5 over the parts. The separator keeps `a|bc` and `ab|c` apart.
 fn name_uuid(parts: &[&str]) -> Uuid {
-    Uuid::new_v5(
-        &Uuid::NAMESPACE_OID,
-        format!("vhr\u{1f}{}", parts.join("\u{1f}")).as_bytes(),
-    )
+    let mut name = String::with_capacity(120);
+    name.push_str("vhr");
+    for part in parts {
+        name.push('\u{1f}');
+        name.push_str(part);
+    }
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
 }
 
-fn entry(
-    resource: &Resource,
+/// After a fault, what is written is no Bundle any more, but the next resources are still looked at.
+fn write_entry<'a>(
+    resource: &'a Resource,
     place: usize,
-    full_urls: &BTreeMap<String, String>,
+    full_url: &str,
+    bundle: &mut Canonical<'a>,
     shares: &mut BTreeSet<Share>,
-) -> Result<Entry, Vec<Fault>> {
+) -> Result<(), Vec<Fault>> {
     let kind = &resource.kind;
     let fault = |make: fn(String, usize) -> Fault| vec![make(kind.clone(), place)];
     if !TAKEN.contains(&kind.as_str()) {
         return Err(fault(|kind, place| Fault::NotTaken { kind, place }));
     }
-    let mut content: Map<String, Value> = serde_json::from_str(&resource.json).map_err(|e| {
+    // Nothing here needs escapes: types and UUIDs are plain, and a query escapes more than JSON does.
+    bundle.write(&["{\"fullUrl\":\"", full_url, "\",\"request\":"]);
+    if let Scope::Shared { identifier } = &resource.scope {
+        let value = query_value(identifier);
+        bundle.write(&[
+            "{\"ifNoneExist\":\"identifier=",
+            &value,
+            "\",\"method\":\"POST\",\"url\":\"",
+            kind,
+        ]);
+        shares.insert(Share {
+            condition: format!("{kind}?identifier={value}"),
+            changes: false,
+        });
+    } else {
+        let condition = ["?identifier=", UUID_SYSTEM, "|", full_url];
+        bundle.write(&["{\"method\":\"PUT\",\"url\":\"", kind]);
+        bundle.write(&condition);
+        if resource.scope == Scope::Facility {
+            shares.insert(Share {
+                condition: kind.clone() + &condition.concat(),
+                changes: true,
+            });
+        }
+    }
+    bundle.write(&["\"},\"resource\":"]);
+    bundle.open(&resource.json).map_err(|e| {
         let why = format!("line {}, column {}", e.line(), e.column());
         vec![Fault::NotJson {
             kind: kind.clone(),
@@ -271,77 +281,35 @@ fn entry(
             why,
         }]
     })?;
-    if content.get("resourceType").and_then(Value::as_str) != Some(kind) {
+    let named = bundle
+        .value("resourceType")
+        .and_then(|value| value.strip_prefix('"')?.strip_suffix('"'));
+    if named != Some(kind) {
         return Err(fault(|kind, place| Fault::WrongType { kind, place }));
     }
-    if content.contains_key("id") {
+    if bundle.value("id").is_some() {
         return Err(fault(|kind, place| Fault::OwnId { kind, place }));
     }
-    let mut dangling = Vec::new();
-    for value in content.values_mut() {
-        resolve(value, full_urls, &mut dangling);
-    }
+    let dangling = bundle.dangling();
     if !dangling.is_empty() {
-        return Err(dangling
-            .into_iter()
-            .map(|to| Fault::Dangling {
-                kind: kind.clone(),
-                place,
-                to,
-            })
-            .collect());
+        let fault = |to: &String| Fault::Dangling {
+            kind: kind.clone(),
+            place,
+            to: to.clone(),
+        };
+        return Err(dangling.iter().map(fault).collect());
     }
-    let full_url = full_urls[&key_url(kind, &resource.key)].clone();
-    let request = match &resource.scope {
-        Scope::Shared { identifier } => {
-            let condition = format!("identifier={}", query_value(identifier));
-            shares.insert(Share {
-                condition: format!("{kind}?{condition}"),
-                changes: false,
-            });
-            json!({"method": "POST", "url": kind, "ifNoneExist": condition})
-        }
-        scope => {
-            let identifiers = content.entry("identifier").or_insert_with(|| Value::Array(Vec::new()));
-            if let Value::Array(list) = identifiers {
-                list.push(json!({"system": UUID_SYSTEM, "value": full_url}));
-            }
-            let url = format!("{kind}?identifier={UUID_SYSTEM}|{full_url}");
-            if *scope == Scope::Facility {
-                shares.insert(Share {
-                    condition: url.clone(),
-                    changes: true,
-                });
-            }
-            json!({"method": "PUT", "url": url})
-        }
-    };
-    Ok(Entry {
-        full_url,
-        request,
-        resource: content,
-    })
+    if !matches!(resource.scope, Scope::Shared { .. }) {
+        bundle.append("identifier", &own_identifier(full_url));
+    }
+    bundle.close();
+    bundle.write(&["}"]);
+    Ok(())
 }
 
-/// Turns `urn:key:` references into the fullUrls of this Bundle.
-fn resolve(value: &mut Value, full_urls: &BTreeMap<String, String>, dangling: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::String(to) if name == "reference" && to.starts_with("urn:key:") => match full_urls
-                        .get(to.as_str())
-                    {
-                        Some(url) => to.clone_from(url),
-                        None => dangling.push(to["urn:key:".len()..].split('|').next().unwrap_or_default().to_owned()),
-                    },
-                    other => resolve(other, full_urls, dangling),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, full_urls, dangling)),
-        _ => {}
-    }
+/// The identifier that a request is conditional on.
+fn own_identifier(full_url: &str) -> [&str; 5] {
+    ["{\"system\":\"", UUID_SYSTEM, "\",\"value\":\"", full_url, "\"}"]
 }
 
 /// A value inside a query: everything that would end or split it is escaped; `|` stays as FHIR writes it.
@@ -361,6 +329,7 @@ fn query_value(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
 
