@@ -3,15 +3,18 @@
 //! Windows are instants, whole seconds: every instant at which the site's clocks show a matching time. So where clocks are
 //! put back, a time that comes twice opens twice; where they are put forward, what was planned for the hour that does
 //! not exist opens at its end. A window that was missed is caught up, because what waits for it keeps its past instant.
+//! Each site opens its windows a little later than written, always by the same time of its own: else all would open at once.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 
 use crate::said;
 use crate::say::Said;
-use crate::time::Timestamp;
+use crate::spread;
+use crate::time::{Timestamp, show_duration};
 
 /// When deliveries to an endpoint may leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +37,24 @@ impl Schedule {
         Windows::parse(text, zone).map(Schedule::Cron)
     }
 
+    /// The same windows, each later by a time within `[0, over)` that the seed decides, in whole seconds.
+    #[must_use]
+    pub fn spread(self, over: Duration, seed: u64) -> Schedule {
+        match self {
+            Schedule::Immediate => Schedule::Immediate,
+            Schedule::Cron(windows) => Schedule::Cron(Windows {
+                later: Duration::from_secs(spread::within(over, seed).as_secs()),
+                ..windows
+            }),
+        }
+    }
+
     /// The first window at or after the instant something was accepted: it is not sent before.
     /// [`Timestamp::MAX`] after the year 2100, where cron expressions end.
     pub fn next_window(&self, accepted_at: Timestamp) -> Timestamp {
         match self {
             Schedule::Immediate => accepted_at,
-            Schedule::Cron(windows) => windows.at_or_after(accepted_at).unwrap_or(Timestamp::MAX),
+            Schedule::Cron(windows) => windows.opening(accepted_at).unwrap_or(Timestamp::MAX),
         }
     }
 
@@ -47,7 +62,7 @@ impl Schedule {
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Schedule::Immediate => None,
-            Schedule::Cron(windows) => windows.at_or_after(Timestamp::from_millis(now.millis() + 1)),
+            Schedule::Cron(windows) => windows.opening(Timestamp::from_millis(now.millis() + 1)),
         }
     }
 }
@@ -56,7 +71,8 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Schedule::Immediate => f.write_str("immediate"),
-            Schedule::Cron(windows) => f.write_str(windows.cron.source()),
+            Schedule::Cron(windows) if windows.later.is_zero() => f.write_str(windows.cron.source()),
+            Schedule::Cron(windows) => write!(f, "{} + {}", windows.cron.source(), show_duration(windows.later)),
         }
     }
 }
@@ -66,6 +82,8 @@ impl fmt::Display for Schedule {
 pub struct Windows {
     cron: Box<cron::Schedule>,
     zone: Tz,
+    /// Whole seconds.
+    later: Duration,
 }
 
 impl Windows {
@@ -92,6 +110,7 @@ impl Windows {
         let windows = Windows {
             cron: Box::new(cron),
             zone,
+            later: Duration::ZERO,
         };
         match windows.at_or_after(Timestamp::from_millis(0)) {
             Some(_) => Ok(windows),
@@ -99,6 +118,12 @@ impl Windows {
         }
     }
 
+    /// The first instant at or after this one at which a window opens for us.
+    fn opening(&self, instant: Timestamp) -> Option<Timestamp> {
+        Some(self.at_or_after(instant.minus(self.later))?.plus(self.later))
+    }
+
+    /// The first window as written.
     fn at_or_after(&self, instant: Timestamp) -> Option<Timestamp> {
         // The years a cron expression knows are 1970 to 2100; before them the first window is the next.
         let whole_second = instant.millis().max(0).checked_add(999)?.div_euclid(1000);
@@ -279,6 +304,35 @@ mod tests {
     }
 
     #[test]
+    fn each_site_opens_a_little_later_by_a_time_of_its_own() {
+        let nightly = || cron("0 0 20 * * *", Asia::Ho_Chi_Minh);
+        let ten_minutes = Duration::from_secs(600);
+        let opens = |seed| {
+            nightly()
+                .spread(ten_minutes, seed)
+                .next_window(at("2026-08-01T12:00:00Z"))
+        };
+        let eight = at("2026-08-01T13:00:00Z");
+        let mut times: Vec<_> = (0..200).map(opens).collect();
+        assert!(times.iter().all(|time| (eight..eight.plus(ten_minutes)).contains(time)));
+        times.sort_unstable();
+        times.dedup();
+        assert!(times.len() > 100, "{}", times.len());
+        // The same each night; and what comes while others have begun still goes with this night's window.
+        assert_eq!(nightly().spread(ten_minutes, 7).next_window(eight), opens(7));
+        assert_eq!(
+            nightly()
+                .spread(ten_minutes, 7)
+                .next_window(opens(7).plus(Duration::from_millis(1))),
+            opens(7).plus(Duration::from_secs(86_400))
+        );
+        assert_eq!(nightly().spread(ten_minutes, 7).next_after(eight), Some(opens(7)));
+        assert_eq!(nightly().spread(Duration::ZERO, 7), nightly());
+        // A changed spread is another schedule: what waits is moved.
+        assert_ne!(nightly().spread(ten_minutes, 7).to_string(), nightly().to_string());
+    }
+
+    #[test]
     fn a_schedule_that_never_comes_is_refused() {
         let refused = Schedule::parse("0 0 0 30 2 *", Asia::Ho_Chi_Minh).unwrap_err();
         assert_eq!(refused.en, "this schedule never comes");
@@ -357,7 +411,7 @@ mod tests {
 
     /// The definition, minute by minute: the clocks show a matching time, or have just jumped over one.
     fn found_by_walking(schedule: &Schedule, from: Timestamp) -> Timestamp {
-        let Schedule::Cron(Windows { cron, zone }) = schedule else {
+        let Schedule::Cron(Windows { cron, zone, .. }) = schedule else {
             panic!("only cron expressions have windows")
         };
         let shown = |minute: i64| zone.from_utc_datetime(&Timestamp::from_millis(minute * 60_000).utc().naive_utc());
@@ -385,7 +439,7 @@ mod tests {
 
         #[test]
         fn the_next_window_is_not_before_and_is_its_own_next(zone in zone(), text in expression(), from in any::<i64>(), near in instant()) {
-            let schedule = cron(&text, zone);
+            let schedule = cron(&text, zone).spread(Duration::from_secs(900), 3);
             for from in [Timestamp::from_millis(from), near] {
                 let window = schedule.next_window(from);
                 prop_assert!(window >= from);
