@@ -283,7 +283,9 @@ impl Courier {
         last_pass: Timestamp,
     ) -> Result<(), queue::Error> {
         let now = clock::now();
-        let others_pass = matches!(taken.state, State::Sending { since, .. } if last_pass > since);
+        // Those that went before it count too: with one at a time none goes beside it. An outage is longer than that.
+        let lately = last_pass.plus(self.policy.longest);
+        let others_pass = matches!(taken.state, State::Sending { since, .. } if lately > since);
         let policy = RetryPolicy {
             seed: seed(&taken.id),
             ..self.policy.clone()
