@@ -657,22 +657,22 @@ impl Agent {
             Ok(false) => {}
             Err(e) => {
                 let why = report::chain(&e);
-                tracing::warn!(source = source.name, why, "accepted, but still in the folder");
-                self.set_unretired(&source.name, Some(intake::unretired(source, &why)));
+                if self.set_unretired(&source.name, Some(intake::unretired(source, &why))) {
+                    tracing::warn!(source = source.name, why, "accepted, but still in the folder");
+                }
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn set_unretired(&self, source: &str, why: Option<String>) {
+    /// Says whether that is news.
+    fn set_unretired(&self, source: &str, why: Option<String>) -> bool {
         let sights = self.sights.lock().expect("nothing panics while holding it");
-        if let Some(sight) = sights.get(source) {
-            sight
-                .lock()
-                .expect("nothing panics while holding it")
-                .set_unretired(why);
-        }
+        let sight = sights
+            .get(source)
+            .map(|sight| sight.lock().expect("nothing panics while holding it"));
+        sight.is_some_and(|mut sight| sight.set_unretired(why))
     }
 
     fn watcher(&self, source: &Source) -> Watcher {

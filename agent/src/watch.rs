@@ -372,9 +372,11 @@ impl Sight {
         self.seen
     }
 
-    /// An accepted file could not be archived or deleted; none: all could.
-    pub fn set_unretired(&mut self, why: Option<String>) {
+    /// An accepted file could not be archived or deleted; none: all could. Says whether that is news.
+    pub fn set_unretired(&mut self, why: Option<String>) -> bool {
+        let news = self.unretired != why;
         self.change(|sight| sight.unretired = why);
+        news
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Self)) {
