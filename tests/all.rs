@@ -12,6 +12,8 @@ mod harness;
 mod cli;
 mod crash;
 mod delivery;
+mod faults;
+mod field;
 mod intake;
 mod peers;
 mod secrecy;

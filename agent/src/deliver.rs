@@ -1,6 +1,6 @@
 //! One loop per endpoint: due? send, learn the outcome, write it down.
 //!
-//! A silent endpoint delays no other: each has its own loop, its own connections, its own breaker. Between intake and here
+//! A silent endpoint delays no other: each has its own loop, its own connections, its own breaker and ramp. Between intake and here
 //! passes a wake-up, never data: whatever it loses, the queue finds again.
 
 use std::collections::HashSet;
@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use vhr_core::config;
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId};
+use vhr_core::line::{Allowed, Line};
 use vhr_core::record::{ClaimForm, Record};
-use vhr_core::retry::{Allowed, Breaker, FailureKind, Outcome, RetryPolicy};
+use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
 use crate::clock;
@@ -51,8 +52,8 @@ pub enum Until {
 /// What the status shows of a loop.
 #[derive(Debug, Clone)]
 pub struct Pulse {
-    /// The breaker.
-    pub breaker: Breaker,
+    /// How much the endpoint is trusted with.
+    pub line: Line,
     /// Why the last attempt failed, while it is the last.
     pub trouble: Option<String>,
 }
@@ -62,7 +63,6 @@ pub struct Pulse {
 pub struct Courier {
     endpoint: EndpointId,
     wire: Wire,
-    in_flight: usize,
     in_doubt: InDoubt,
     policy: RetryPolicy,
     queue: Arc<Queue>,
@@ -91,14 +91,13 @@ impl Courier {
         Self {
             endpoint: EndpointId::new(&endpoint.name),
             wire,
-            in_flight: usize::try_from(endpoint.in_flight).unwrap_or(1).max(1),
             in_doubt: endpoint.in_doubt,
             policy: RetryPolicy::default(),
             queue,
             spool,
             open_batch: Mutex::new(None),
             pulse: Mutex::new(Pulse {
-                breaker: Breaker::closed(),
+                line: Line::new(usize::try_from(endpoint.in_flight).unwrap_or(1), endpoint.seed),
                 trouble: None,
             }),
         }
@@ -140,9 +139,9 @@ impl Courier {
             if attempts.is_empty() {
                 shared.bytes = 0; // an attempt that panicked left its own behind
             }
-            let allowed = self.lock_pulse().breaker.allows(now);
+            let allowed = self.lock_pulse().line.allows(now);
             let room = match allowed {
-                Allowed::All => self.in_flight.saturating_sub(attempts.len()),
+                Allowed::UpTo(at_once) => at_once.saturating_sub(attempts.len()),
                 Allowed::One => 1usize.saturating_sub(attempts.len()),
                 Allowed::NoneBefore(_) => 0,
             };
@@ -166,7 +165,7 @@ impl Courier {
             let took = taken.len();
             for taken in taken {
                 if allowed == Allowed::One {
-                    self.lock_pulse().breaker.probe_started();
+                    self.lock_pulse().line.probe_started();
                 }
                 let courier = Arc::clone(&self);
                 attempts.spawn(async move {
@@ -195,7 +194,10 @@ impl Courier {
             tokio::select! {
                 Some(ended) = attempts.join_next() => {
                     // A panic in an attempt is a bug of ours; the delivery stays Sending and is in doubt at the next start.
-                    let Ok((taken, outcome)) = ended else { continue };
+                    let Ok((taken, outcome)) = ended else {
+                        self.lock_pulse().line.not_told();
+                        continue;
+                    };
                     let outcome = outcome?;
                     self.release(&taken, &outcome, &mut shared);
                     if matches!(outcome, Ok(Outcome::Accepted(_))) {
@@ -269,19 +271,13 @@ impl Courier {
         shared.bytes = shared.bytes.saturating_sub(taken.place.row.size.into());
         let mut pulse = self.lock_pulse();
         match outcome {
-            Err(_) => pulse.breaker.not_told(),
-            Ok(Outcome::Accepted(_)) => {
-                pulse.breaker.answered();
+            Err(_) => pulse.line.not_told(),
+            Ok(Outcome::Accepted(_) | Outcome::Refused(_) | Outcome::TooLarge(_)) => {
+                pulse.line.answered();
                 pulse.trouble = None;
             }
-            Ok(Outcome::Refused(_)) => pulse.breaker.answered(),
-            Ok(Outcome::TryAgain { failure, .. } | Outcome::Unclear(failure)) => {
-                match failure.kind {
-                    FailureKind::OurSide => pulse.breaker.not_told(),
-                    _ => pulse.breaker.failed(clock::now()),
-                }
-                pulse.trouble = Some(failure.text.clone());
-            }
+            Ok(Outcome::TryAgain { failure, after }) => pulse.failed(failure, *after),
+            Ok(Outcome::Unclear(failure)) => pulse.failed(failure, None),
         }
     }
 
@@ -292,7 +288,9 @@ impl Courier {
         last_pass: Timestamp,
     ) -> Result<(), queue::Error> {
         let now = clock::now();
-        let others_pass = matches!(taken.state, State::Sending { since, .. } if last_pass > since);
+        // Those that went before it count too: with one at a time none goes beside it. An outage is longer than that.
+        let lately = last_pass.plus(self.policy.longest);
+        let others_pass = matches!(taken.state, State::Sending { since, .. } if lately > since);
         let policy = RetryPolicy {
             seed: seed(&taken.id),
             ..self.policy.clone()
@@ -371,6 +369,16 @@ impl Courier {
 
     fn lock_pulse(&self) -> std::sync::MutexGuard<'_, Pulse> {
         self.pulse.lock().expect("nothing panics while holding it")
+    }
+}
+
+impl Pulse {
+    fn failed(&mut self, failure: &Failure, wish: Option<Duration>) {
+        match failure.kind {
+            FailureKind::OurSide => self.line.not_told(),
+            _ => self.line.failed(failure, wish, clock::now()),
+        }
+        self.trouble = Some(failure.text.clone());
     }
 }
 

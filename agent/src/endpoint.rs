@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use vhr_core::config;
 use vhr_core::id::DeliveryId;
 use vhr_core::retry::{Failure, FailureKind, Outcome};
+use vhr_core::time::Timestamp;
 
 use crate::clock;
 use crate::secret;
@@ -21,6 +22,11 @@ use crate::secret;
 pub mod auth;
 pub mod bhxh;
 pub mod fhir;
+mod form;
+#[cfg(test)]
+mod tests;
+mod token;
+mod words;
 
 /// No answer of these interfaces is larger.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -196,6 +202,8 @@ pub(crate) enum Call {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
+    /// The host a redirection points to.
+    pub(crate) location: Option<String>,
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
 }
@@ -215,23 +223,24 @@ impl Answer {
 pub(crate) async fn call(request: reqwest::RequestBuilder) -> Call {
     let mut response = match request.send().await {
         Ok(response) => response,
-        Err(e) if e.is_connect() || e.is_builder() => return Call::NotSent(words(e)),
-        Err(e) => return Call::Lost(words(e)),
+        Err(e) if words::never_left(&e) => return Call::NotSent(words::not_sent(e.without_url())),
+        Err(e) => return Call::Lost(words::no_answer(e.without_url())),
     };
     let mut answer = Answer {
         status: response.status().as_u16(),
-        retry_after: retry_after(response.headers()),
+        retry_after: retry_after(response.headers(), clock::now()),
+        location: host(response.headers()),
         content_type: text(response.headers().get(reqwest::header::CONTENT_TYPE)).to_ascii_lowercase(),
         body: Vec::new(),
     };
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if answer.body.len() + chunk.len() > MAX_ANSWER => {
-                return Call::Lost(format!("the answer is larger than {MAX_ANSWER} bytes"));
+                return Call::Lost(words::too_long(MAX_ANSWER));
             }
             Ok(Some(chunk)) => answer.body.extend_from_slice(&chunk),
             Ok(None) => return Call::Answered(answer),
-            Err(e) => return Call::Lost(words(e)),
+            Err(e) => return Call::Lost(words::no_answer(e.without_url())),
         }
     }
 }
@@ -243,19 +252,28 @@ pub(crate) fn trouble(call: Call) -> Result<Answer, Outcome> {
         Call::NotSent(text) => return Err(again(FailureKind::NoConnection, None, text)),
         Call::Lost(text) => return Err(Outcome::Unclear(failure(FailureKind::NoAnswer, text))),
     };
-    let said = format!("HTTP {}", answer.status);
+    let said = || words::of_status(&answer);
     match answer.status {
-        408 | 425 | 429 | 503 => Err(again(FailureKind::Busy, answer.retry_after, said)),
-        401 | 403 | 407 => Err(again(FailureKind::NotLetIn, answer.retry_after, said)),
-        _ if answer.is_html() => Err(again(
-            FailureKind::NotTheInterface,
-            answer.retry_after,
-            format!("{said} with a web page: a proxy in between, or a wrong address"),
-        )),
-        // The work may have been done before the error.
-        500 | 502 | 504.. => Err(Outcome::Unclear(failure(FailureKind::Busy, said))),
+        413 => Err(Outcome::TooLarge(said())),
+        408 | 425 | 429 | 503 => Err(again(FailureKind::Busy, answer.retry_after, said())),
+        401 | 403 | 407 => Err(again(FailureKind::NotLetIn, answer.retry_after, said())),
+        // The work may have been done before the error, also where a proxy in front words it as a web page.
+        500 | 502 | 504.. => Err(Outcome::Unclear(failure(FailureKind::Busy, said()))),
+        300..=399 => Err(again(FailureKind::NotTheInterface, answer.retry_after, said())),
+        _ if answer.is_html() => Err(again(FailureKind::NotTheInterface, answer.retry_after, said())),
         _ => Ok(answer),
     }
+}
+
+/// Of a request for a token: whatever became of it, nothing was delivered, and another try is harmless.
+pub(crate) fn nothing_delivered(outcome: Outcome) -> Outcome {
+    let (after, kind, text) = match outcome {
+        Outcome::TryAgain { after, failure } => (after, failure.kind, failure.text),
+        Outcome::Unclear(failure) => (None, failure.kind, failure.text),
+        Outcome::TooLarge(text) | Outcome::Refused(text) => (None, FailureKind::NotTheInterface, text),
+        accepted @ Outcome::Accepted(_) => return accepted,
+    };
+    again(kind, after, format!("đăng nhập (login): {text}"))
 }
 
 pub(crate) fn again(kind: FailureKind, after: Option<Duration>, text: String) -> Outcome {
@@ -273,23 +291,29 @@ pub(crate) fn failure(kind: FailureKind, text: String) -> Failure {
     }
 }
 
-/// Retry-After in seconds. A date is rare and its clock not ours: a minute then.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = text(headers.get(RETRY_AFTER));
-    match value.trim().parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) if value.is_empty() => None,
-        Err(_) => Some(Duration::from_secs(60)),
+/// Retry-After: seconds, or a date on the endpoint's own clock, which its Date header shows.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = text(headers.get(RETRY_AFTER)).trim();
+    if value.is_empty() {
+        return None;
     }
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let their_now = Timestamp::parse_http_date(text(headers.get(DATE))).unwrap_or(now);
+    // What cannot be read is still a wish to be left alone.
+    let until = Timestamp::parse_http_date(value).map(|until| until.since(their_now));
+    Some(until.unwrap_or(Duration::from_secs(60)))
+}
+
+/// Only the host: the rest may hold what should not be told.
+fn host(headers: &HeaderMap) -> Option<String> {
+    let url = reqwest::Url::parse(text(headers.get(LOCATION))).ok()?;
+    url.host_str().map(str::to_owned)
 }
 
 fn text(value: Option<&HeaderValue>) -> &str {
     value.and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// The whole chain, without the URL: it is known, and a query may hold what should not be told.
-fn words(error: reqwest::Error) -> String {
-    crate::report::chain(&error.without_url())
 }
 
 fn client(endpoint: &config::Endpoint) -> Result<reqwest::Client, Error> {
@@ -300,7 +324,8 @@ fn client(endpoint: &config::Endpoint) -> Result<reqwest::Client, Error> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .https_only(endpoint.url.as_str().starts_with("https:"))
-        .connect_timeout(endpoint.timeout.min(Duration::from_secs(20)))
+        // Well before the whole time is over: no connection is no doubt, no answer is.
+        .connect_timeout((endpoint.timeout / 2).min(Duration::from_secs(20)))
         .timeout(endpoint.timeout)
         .pool_idle_timeout(IDLE)
         .no_proxy();

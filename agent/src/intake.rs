@@ -3,12 +3,13 @@
 //! What stays true: a source file is only read until it is accepted. It is retired (archived, deleted) only while it is still
 //! the file that was accepted.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use vhr_core::config::{After, Source};
+use vhr_core::said;
 use vhr_core::settle::Look;
 use vhr_core::time::Timestamp;
 
@@ -43,8 +44,7 @@ pub enum Error {
 /// When the folder does not answer.
 pub fn look(path: &Path) -> io::Result<Option<Look>> {
     match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Some(look_of(&metadata))),
-        Ok(_) => Ok(None),
+        Ok(metadata) => Ok(look_of(&metadata)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
@@ -64,10 +64,8 @@ pub fn claim(
     if look(path).map_err(Error::Source)? != Some(seen) {
         return Ok(None);
     }
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::Source(e)),
+    let Some(file) = open_as_seen(path, seen).map_err(Error::Source)? else {
+        return Ok(None);
     };
     let name = path
         .file_name()
@@ -91,6 +89,24 @@ pub fn claim(
     Ok(Some(received))
 }
 
+/// Opens the very file that was seen: whatever was put in its place since, a link that leads elsewhere or a pipe without an
+/// end, is not read.
+fn open_as_seen(path: &Path, seen: Look) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    // FILE_FLAG_OPEN_REPARSE_POINT: the link itself, which is not a file.
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::custom_flags(&mut options, 0x0020_0000);
+    match options.open(path) {
+        Ok(file) => Ok((look_of(&file.metadata()?) == Some(seen)).then_some(file)),
+        // Gone, a link now, or a socket: the next look says.
+        Err(e) if e.kind() == io::ErrorKind::NotFound || look(path)? != Some(seen) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Archives or deletes an accepted file, as configured; its done marker with it. Says whether anything was done.
 ///
 /// # Errors
@@ -109,6 +125,19 @@ pub fn retire(source: &Source, path: &Path, seen: Look) -> Result<bool, Error> {
         }
     }
     Ok(true)
+}
+
+/// What the status says of a source whose accepted files stay where they are.
+pub fn unretired(source: &Source, why: &str) -> String {
+    let (vi, en) = match source.after {
+        After::Delete => ("xóa", "deleted"),
+        After::Archive | After::Leave => ("chuyển vào thư mục archive", "moved to the archive folder"),
+    };
+    said!(
+        "tệp đã nhận nhưng không {vi} được: cho tài khoản của dịch vụ quyền ghi vào thư mục nguồn, hoặc đặt after = \"leave\"; khi được, chương trình tự làm [{why}]",
+        "accepted files cannot be {en}: let the service's account write to the folder, or set after = \"leave\"; done by itself once it can be"
+    )
+    .to_string()
 }
 
 fn retire_one(after: After, path: &Path) -> Result<(), Error> {
@@ -131,16 +160,31 @@ fn archive(path: &Path) -> io::Result<()> {
     fs::create_dir_all(&archive)?;
     let mut target = archive.join(name);
     let mut copy = 1;
-    while target.exists() {
+    while target.symlink_metadata().is_ok() {
         copy += 1;
         let mut numbered = name.to_owned();
         numbered.push(format!(".{copy}"));
         target = archive.join(numbered);
     }
-    fs::rename(path, target)
+    match fs::rename(path, &target) {
+        // No room for a number behind a name of full length: a folder of its own then.
+        Err(e) if e.kind() == io::ErrorKind::InvalidFilename && copy > 1 => {
+            let own = (2..)
+                .map(|copy| archive.join(copy.to_string()))
+                .find(|own| own.join(name).symlink_metadata().is_err());
+            let own = own.unwrap_or(archive);
+            fs::create_dir_all(&own)?;
+            fs::rename(path, own.join(name))
+        }
+        moved => moved,
+    }
 }
 
-fn look_of(metadata: &Metadata) -> Look {
+/// An ordinary file's size and time; none for anything else.
+pub(crate) fn look_of(metadata: &Metadata) -> Option<Look> {
+    if !metadata.is_file() {
+        return None;
+    }
     let modified = metadata
         .modified()
         .ok()
@@ -148,10 +192,10 @@ fn look_of(metadata: &Metadata) -> Look {
             Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
         });
-    Look {
+    Some(Look {
         size: metadata.len(),
         modified: Timestamp::from_millis(modified),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -255,6 +299,48 @@ mod tests {
         fs::write(&world.path, b"<a>newer</a>").unwrap();
         assert!(!retire(&world.source, &world.path, seen).unwrap());
         assert!(world.path.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_put_in_the_place_of_a_file_between_look_and_open_is_not_read() {
+        let world = world(After::Leave);
+        let seen = look(&world.path).unwrap().unwrap();
+        assert!(open_as_seen(&world.path, seen).unwrap().is_some());
+        // A link to the very same bytes, of the same size and time.
+        let outside = world.source.path.parent().unwrap().join("outside");
+        fs::rename(&world.path, &outside).unwrap();
+        assert!(open_as_seen(&world.path, seen).unwrap().is_none());
+        std::os::unix::fs::symlink(&outside, &world.path).unwrap();
+        assert!(open_as_seen(&world.path, seen).unwrap().is_none());
+        fs::remove_file(&world.path).unwrap();
+        // A pipe would be waited for.
+        let made = std::process::Command::new("mkfifo").arg(&world.path).status();
+        assert!(made.unwrap().success());
+        assert!(open_as_seen(&world.path, seen).unwrap().is_none());
+        fs::remove_file(&world.path).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(&world.path).unwrap();
+        assert!(open_as_seen(&world.path, seen).unwrap().is_none());
+        assert!(claimed(&world, seen).is_none());
+    }
+
+    #[test]
+    fn names_of_full_length_find_room_in_the_archive_too() {
+        let mut world = world(After::Archive);
+        world.path = world.source.path.join(format!("{}.xml", "a".repeat(251)));
+        for content in ["<a>1</a>", "<a>2</a>", "<a>3</a>"] {
+            fs::write(&world.path, content).unwrap();
+            let seen = look(&world.path).unwrap().unwrap();
+            assert!(retire(&world.source, &world.path, seen).unwrap());
+        }
+        let archive = world.source.path.join(ARCHIVE);
+        for folder in [archive.clone(), archive.join("2"), archive.join("3")] {
+            assert!(
+                folder.join(world.path.file_name().unwrap()).exists(),
+                "{}",
+                folder.display()
+            );
+        }
     }
 
     #[cfg(unix)]

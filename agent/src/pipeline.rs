@@ -24,7 +24,7 @@ use crate::map::{self, Mapper, profiles};
 use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue};
 use crate::spool::{self, Index, Part, Spool};
-use crate::watch::{Found, Sight, Watcher};
+use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently};
 use crate::{clock, control, intake, memory, report, state};
 
 mod build;
@@ -38,6 +38,8 @@ pub use build::{Store, build, load_plugins, newest_plugin};
 const SIDE_BY_SIDE: usize = 2;
 /// An export that is damaged again and again is mended so many times in one run.
 const MENDED_AT_MOST: u32 = 3;
+/// When stopping, a file that is being taken in is given this long.
+const STOPPING: Duration = Duration::from_secs(20);
 /// How often the status is written down for when the service is not running.
 const SNAPSHOT: Duration = Duration::from_secs(30);
 
@@ -178,14 +180,14 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut tur
                 .await? // synced before it returns
         }
     };
-    // Only now may the source file go. What could not be read at all stays where a person finds it.
-    if counts.files_set_aside == 0 && intake::retire(source, &found.path, found.look)? {
-        agent.queue.retired(export, now).await?;
-    }
     agent.queue.set_seen(
         &agent.path_digest(&found.path),
         (found.look.size, found.look.modified.millis(), export),
     )?;
+    // Only now may the source file go. What could not be read at all stays where a person finds it.
+    if counts.files_set_aside == 0 {
+        agent.retire(source, found, export, now).await?;
+    }
     if known.is_some() {
         return Ok(TakenIn::Known);
     }
@@ -345,6 +347,7 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
     for source in agent.config.sources.clone() {
         let mut watcher = agent.watcher(&source);
         let pass = watcher.pass(|path, look| agent.done(path, look)).await;
+        retire_left(agent, &source, &pass.left).await.ok();
         left.waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
         left.waiting += take_in_all(agent, &source, pass.found, &stop).await;
     }
@@ -393,6 +396,7 @@ async fn prepare(agent: &Arc<Agent>) -> Result<(), Error> {
 /// Watches one source for as long as the service runs.
 async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
     let mut watcher = agent.watcher(&source);
+    let sight = watcher.sight();
     loop {
         let looker = Arc::clone(&agent);
         // A share that hangs holds this thread, and nothing else.
@@ -401,14 +405,29 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
             (watcher, round)
         });
         let (back, round) = tokio::select! {
-            looked = looked => match looked {
+            looked = patiently(&sight, &source.path, PATIENCE, looked) => match looked {
                 Ok(looked) => looked,
                 Err(_) => return Ok(()),
             },
             _ = stop.changed() => return Ok(()),
         };
         watcher = back;
-        take_in_all(&agent, &source, round.found.clone(), &stop).await;
+        let taking_in = async {
+            if let Err(e) = retire_left(&agent, &source, &round.left).await {
+                tracing::warn!(
+                    source = source.name,
+                    why = report::chain(&e),
+                    "what is left could not be retired"
+                );
+            }
+            take_in_all(&agent, &source, round.found.clone(), &stop).await;
+        };
+        let mut told = stop.clone();
+        tokio::select! {
+            () = taking_in => {}
+            // What a share that hangs has not let go by then is taken in after the next start.
+            () = async { drop(told.wait_for(|stop| *stop).await); tokio::time::sleep(STOPPING).await } => return Ok(()),
+        }
         if !round.found.is_empty() {
             memory::give_back();
         }
@@ -417,6 +436,25 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
             _ = stop.changed() => return Ok(()),
         }
     }
+}
+
+/// Retires files that were accepted at an earlier look and could not go then: no right to, a share that was gone. The first
+/// that still cannot go stands for all.
+async fn retire_left(agent: &Arc<Agent>, source: &Source, left: &[Found]) -> Result<(), StepError> {
+    for found in left {
+        let Some((_, _, export)) = agent.queue.seen(&agent.path_digest(&found.path))? else {
+            continue;
+        };
+        let whole = agent
+            .queue
+            .counts(export)?
+            .is_some_and(|counts| counts.files_set_aside == 0);
+        if whole && !agent.retire(source, found, export, clock::now()).await? {
+            return Ok(());
+        }
+    }
+    agent.set_unretired(&source.name, None);
+    Ok(())
 }
 
 /// Takes in files, a few side by side, and has them accepted in their order: of two versions of a visit the later is the
@@ -535,6 +573,39 @@ async fn snapshots(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Resul
 }
 
 impl Agent {
+    /// Archives or deletes an accepted file, as configured. Says whether it need not be tried again; if not, that is told.
+    async fn retire(
+        self: &Arc<Self>,
+        source: &Source,
+        found: &Found,
+        export: ExportId,
+        now: Timestamp,
+    ) -> Result<bool, StepError> {
+        let (of, what) = (source.clone(), found.clone());
+        let retired = spawn_blocking(move || intake::retire(&of, &what.path, what.look)).await;
+        match retired.map_err(|_| StepError::Panic)? {
+            Ok(true) => self.queue.retired(export, now).await?,
+            Ok(false) => {}
+            Err(e) => {
+                let why = report::chain(&e);
+                if self.set_unretired(&source.name, Some(intake::unretired(source, &why))) {
+                    tracing::warn!(source = source.name, why, "accepted, but still in the folder");
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says whether that is news.
+    fn set_unretired(&self, source: &str, why: Option<String>) -> bool {
+        let sights = self.sights.lock().expect("nothing panics while holding it");
+        let sight = sights
+            .get(source)
+            .map(|sight| sight.lock().expect("nothing panics while holding it"));
+        sight.is_some_and(|mut sight| sight.set_unretired(why))
+    }
+
     fn watcher(&self, source: &Source) -> Watcher {
         let watcher = Watcher::new(source.clone());
         self.sights

@@ -21,7 +21,7 @@ pub fn of_agent(agent: &Agent, running: bool, now: Timestamp) -> Status {
     }
     for (endpoint, courier) in status.endpoints.iter_mut().zip(&agent.couriers) {
         let pulse = courier.pulse();
-        endpoint.breaker = pulse.breaker.name(now).to_owned();
+        endpoint.breaker = pulse.line.name(now).to_owned();
         endpoint.trouble = pulse.trouble;
     }
     status.plugins = agent

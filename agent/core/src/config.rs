@@ -139,6 +139,8 @@ pub struct Endpoint {
     pub url: Url,
     /// When deliveries may leave.
     pub schedule: Schedule,
+    /// Of this facility and endpoint: spreads what all sites would do in the same instant.
+    pub seed: u64,
     /// Classes of records that must not leave by this endpoint.
     pub exclude: Vec<String>,
     /// What to do where it is not known whether a delivery arrived.
@@ -324,7 +326,8 @@ fn whole(mut root: Table<'_>) -> Option<Config> {
     let own = storage.as_ref().map(|storage| storage.dir.as_path());
     let sources = root.sections("source", |values| sections::sources(values, own));
     let zone = site.as_ref().map_or(sections::DEFAULT_ZONE, |site| site.timezone);
-    let endpoints = root.sections("endpoint", |values| endpoints::endpoints(values, zone));
+    let facility = site.as_ref().map_or("", |site| site.facility.as_str());
+    let endpoints = root.sections("endpoint", |values| endpoints::endpoints(values, facility, zone));
     root.end();
     Some(Config {
         site: site?,

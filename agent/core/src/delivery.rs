@@ -187,6 +187,7 @@ impl State {
         Ok(match outcome {
             Outcome::Accepted(receipt) => Self::Delivered(receipt),
             Outcome::Refused(text) => Self::park(ReasonKind::Refused, text, now),
+            Outcome::TooLarge(text) => Self::park(ReasonKind::TooLarge, text, now),
             Outcome::TryAgain { after, failure } => {
                 if others_pass && attempt >= policy.give_up_after {
                     Self::park(ReasonKind::KeepsFailing, failure.text, now)
@@ -310,6 +311,15 @@ mod tests {
         assert!(
             matches!(state, State::Parked(Reason { kind: ReasonKind::Refused, ref text, .. }) if text == "unknown site code")
         );
+    }
+
+    #[test]
+    fn what_is_too_large_for_an_endpoint_is_not_tried_again() {
+        let state = after(&sending(1), Outcome::TooLarge("HTTP 413".into()), InDoubt::Resend);
+        let State::Parked(reason) = state else {
+            panic!("{state:?}")
+        };
+        assert_eq!(reason.kind, ReasonKind::TooLarge);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - [`config`], [`say`], [`time`]: what a site wants, said to people in their language;
 //! - [`settle`]: when a watched file is complete;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
-//! - [`delivery`], [`retry`], [`schedule`]: what becomes of it on its way;
+//! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`]: what becomes of it on its way;
 //! - [`status`], [`control`]: what is told about it.
 
 pub mod bundle;
@@ -14,10 +14,12 @@ pub mod config;
 pub mod control;
 pub mod delivery;
 pub mod id;
+pub mod line;
 pub mod record;
 pub mod retry;
 pub mod say;
 pub mod schedule;
 pub mod settle;
+pub mod spread;
 pub mod status;
 pub mod time;

@@ -1,4 +1,4 @@
-//! What an attempt came to, when to try again, and when to leave a sick endpoint alone.
+//! What an attempt came to, and when to try again.
 //!
 //! Whether to retry is decided where the answer is read (an [`Outcome`]); here it is only turned into a time.
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Receipt;
+use crate::spread;
 use crate::time::Timestamp;
 
 /// How one attempt went.
@@ -23,6 +24,8 @@ pub enum Outcome {
     },
     /// Refused for what it is; another try would be refused too. The text is the endpoint's.
     Refused(String),
+    /// Refused for its size: another try would be refused too.
+    TooLarge(String),
     /// Sent, and no answer seen: taken in or not, nobody here knows.
     Unclear(Failure),
 }
@@ -96,100 +99,8 @@ impl RetryPolicy {
             .first
             .saturating_mul(1 << attempt.saturating_sub(1).min(20))
             .min(self.longest);
-        let spread = u64::try_from(full.as_millis() / 2).unwrap_or(u64::MAX).max(1);
-        let jitter = mix(self.seed ^ u64::from(attempt)) % spread;
-        now.plus(full / 2 + Duration::from_millis(jitter))
+        now.plus(spread::second_half(full, self.seed ^ u64::from(attempt)))
     }
-}
-
-/// Leaves an endpoint alone that fails for everybody, and tries it with one delivery now and then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breaker {
-    in_a_row: u32,
-    opened: u32,
-    open_until: Option<Timestamp>,
-    probing: bool,
-}
-
-/// What the breaker allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Allowed {
-    /// As many as the settings say.
-    All,
-    /// One, to see whether the endpoint is back.
-    One,
-    /// None before this time.
-    NoneBefore(Timestamp),
-}
-
-impl Breaker {
-    /// So many failures in a row open it.
-    const LIMIT: u32 = 5;
-    const FIRST: Duration = Duration::from_secs(15);
-    const LONGEST: Duration = Duration::from_secs(5 * 60);
-
-    /// A breaker that lets everything through.
-    pub fn closed() -> Self {
-        Self {
-            in_a_row: 0,
-            opened: 0,
-            open_until: None,
-            probing: false,
-        }
-    }
-
-    /// What may be sent now.
-    pub fn allows(&self, now: Timestamp) -> Allowed {
-        match self.open_until {
-            None => Allowed::All,
-            Some(until) if now < until => Allowed::NoneBefore(until),
-            Some(until) if self.probing => Allowed::NoneBefore(until.plus(Self::FIRST)),
-            Some(_) => Allowed::One,
-        }
-    }
-
-    /// The one delivery that tries a sick endpoint is on its way.
-    pub fn probe_started(&mut self) {
-        self.probing = self.open_until.is_some();
-    }
-
-    /// An attempt ended that says nothing about the endpoint; if it was the probe, another one may go.
-    pub fn not_told(&mut self) {
-        self.probing = false;
-    }
-
-    /// The endpoint answered as one of its kind does, whatever it said.
-    pub fn answered(&mut self) {
-        *self = Self::closed();
-    }
-
-    /// The endpoint failed in a way that every delivery would meet.
-    pub fn failed(&mut self, now: Timestamp) {
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        if self.probing || (self.open_until.is_none() && self.in_a_row >= Self::LIMIT) {
-            let wait = Self::FIRST.saturating_mul(1 << self.opened.min(10)).min(Self::LONGEST);
-            self.open_until = Some(now.plus(wait));
-            self.opened = self.opened.saturating_add(1);
-            self.probing = false;
-        }
-    }
-
-    /// `closed`, `open` or `half-open`, as the status shows it.
-    pub fn name(&self, now: Timestamp) -> &'static str {
-        match self.open_until {
-            None => "closed",
-            Some(until) if now < until => "open",
-            Some(_) => "half-open",
-        }
-    }
-}
-
-/// Scatters a number over all 64 bits (the finalizer of SplitMix64).
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -214,40 +125,6 @@ mod tests {
                 prop_assert!(wait >= policy.longest / 2);
             }
         }
-
-        #[test]
-        fn a_probe_that_tells_nothing_is_followed_by_another(failures in 5u32..50) {
-            let mut breaker = Breaker::closed();
-            let mut now = noon();
-            for _ in 0..failures {
-                breaker.failed(now);
-            }
-            now = now.plus(Breaker::LONGEST);
-            prop_assert_eq!(breaker.allows(now), Allowed::One);
-            breaker.probe_started();
-            prop_assert_ne!(breaker.allows(now), Allowed::One);
-            breaker.not_told();
-            prop_assert_eq!(breaker.allows(now), Allowed::One);
-        }
-
-        #[test]
-        fn a_breaker_always_lets_a_probe_through_in_the_end(failures in 0u32..200) {
-            let mut breaker = Breaker::closed();
-            let mut now = noon();
-            for _ in 0..failures {
-                match breaker.allows(now) {
-                    Allowed::All => {}
-                    Allowed::One => breaker.probe_started(),
-                    Allowed::NoneBefore(later) => {
-                        prop_assert!(later.since(now) <= Breaker::LONGEST + Breaker::FIRST);
-                        now = later;
-                        prop_assert_eq!(breaker.allows(now), Allowed::One);
-                        breaker.probe_started();
-                    }
-                }
-                breaker.failed(now);
-            }
-        }
     }
 
     #[test]
@@ -261,26 +138,5 @@ mod tests {
             policy.next(1, Some(Duration::from_secs(u64::MAX / 2000)), noon()),
             noon().plus(Duration::from_secs(86_400))
         );
-    }
-
-    #[test]
-    fn five_failures_in_a_row_open_the_breaker_and_one_answer_closes_it() {
-        let mut breaker = Breaker::closed();
-        for _ in 0..4 {
-            breaker.failed(noon());
-        }
-        assert_eq!(breaker.allows(noon()), Allowed::All);
-        breaker.failed(noon());
-        let Allowed::NoneBefore(until) = breaker.allows(noon()) else {
-            panic!("still closed")
-        };
-        assert_eq!(breaker.allows(until), Allowed::One);
-        breaker.probe_started();
-        assert!(
-            matches!(breaker.allows(until), Allowed::NoneBefore(_)),
-            "a second probe beside the first"
-        );
-        breaker.answered();
-        assert_eq!(breaker.allows(until), Allowed::All);
     }
 }

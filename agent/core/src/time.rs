@@ -64,6 +64,14 @@ impl Timestamp {
             .then_some(Timestamp(millis))
     }
 
+    /// Reads an instant as HTTP headers write it: `Sat, 01 Aug 2026 13:00:00 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Timestamp> {
+        let millis = DateTime::parse_from_rfc2822(text.trim()).ok()?.timestamp_millis();
+        (Self::MIN.0..=Self::MAX.0)
+            .contains(&millis)
+            .then_some(Timestamp(millis))
+    }
+
     /// `2026-08-01 20:00:00` on the clocks of this zone, for people.
     pub fn in_zone(self, zone: Tz) -> String {
         self.utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
@@ -144,6 +152,17 @@ mod tests {
             "2026-08-01T13:00:00Z"
         );
         assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn an_instant_is_read_as_http_writes_it() {
+        assert_eq!(
+            Timestamp::parse_http_date("Sat, 01 Aug 2026 13:00:00 GMT"),
+            Timestamp::parse_rfc3339("2026-08-01T13:00:00Z")
+        );
+        for wrong in ["", "120", "tomorrow", "Sat, 32 Aug 2026 13:00:00 GMT"] {
+            assert_eq!(Timestamp::parse_http_date(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

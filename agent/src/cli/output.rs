@@ -19,10 +19,26 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
+/// On one line and without commands to the terminal: names of files may hold anything.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() {
+            c.escape_default().collect()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A table with its columns aligned, by characters.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| plain(cell)).collect())
+        .collect();
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -45,6 +61,13 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_commands_to_the_terminal_is_shown_and_not_obeyed() {
+        let text = table(&["tệp"], &[vec!["a\n\u{1b}[2J.xml".into()]]);
+        assert_eq!(text.lines().nth(2), Some("a\\n\\u{1b}[2J.xml"));
+        assert_eq!(text.lines().count(), 3);
+    }
 
     #[test]
     fn columns_are_aligned_by_letters_and_not_by_bytes() {

@@ -3,7 +3,7 @@
 use vhr_core::config::Config;
 use vhr_core::control::{Item, Reply, Request};
 
-use super::output::{print, print_json, table};
+use super::output::{plain, print, print_json, table};
 use super::{ConfigOption, run::read_config, runtime};
 use crate::report::{Exit, Failure};
 use crate::{clock, control, desk, pipeline};
@@ -160,6 +160,12 @@ fn one(item: &Item) -> String {
         .unwrap_or_default();
     format!(
         "{}\n  hồ sơ (visit)      {}\n  tệp (file)         {}  {}\n  nhận (accepted)    {}\n  tình trạng (state) {}\n  {}\n  {detail}\n",
-        item.id, item.key, item.file, item.locator, item.accepted_at, item.state, item.text
+        item.id,
+        item.key,
+        plain(&item.file),
+        item.locator,
+        item.accepted_at,
+        item.state,
+        item.text
     )
 }

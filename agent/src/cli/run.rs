@@ -1,7 +1,9 @@
 //! `run`: the service in the foreground; `run --once`: one pass.
 
 use std::path::Path;
+use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use vhr_core::config::{self, Config};
 
@@ -25,7 +27,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     let config = read_config(&options.config.config)?;
     let runtime = runtime()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let agent = pipeline::build(config).map_err(stopped)?;
         let stop = stop_signal();
         if !options.once {
@@ -47,7 +49,14 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
             pipeline::Left { for_a_person: 1.., .. } => Exit::Data,
             pipeline::Left { .. } => Exit::Well,
         })
-    })
+    });
+    leave(runtime);
+    ended
+}
+
+/// All that matters is written down by now. A thread that a share holds is not waited for.
+fn leave(runtime: Runtime) {
+    runtime.shutdown_timeout(Duration::from_secs(1));
 }
 
 /// Reads and checks the configuration; all its mistakes are told at once.
@@ -115,5 +124,25 @@ async fn asked_to_stop() {
 async fn asked_to_stop() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn stopping_does_not_wait_for_a_thread_that_a_share_holds() {
+        let (_never, forever) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        let runtime = runtime().unwrap();
+        runtime.spawn_blocking(move || {
+            begun.send(()).unwrap();
+            forever.recv()
+        });
+        has_begun.recv().unwrap();
+        leave(runtime);
     }
 }

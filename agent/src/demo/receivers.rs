@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
 mod claim;
@@ -66,6 +67,8 @@ pub enum Answer {
     Stall(Duration),
     /// Stores, then waits so long with the answer.
     StallAfterCommit(Duration),
+    /// Stores, then answers one byte at a time with so long before each.
+    Drip(Duration),
     /// What a captive portal or a proxy in between would say: 200 and a web page. Stores nothing.
     Html,
 }
@@ -101,6 +104,7 @@ impl Script {
                 tokio::time::sleep(time).await;
                 Ok(done)
             }
+            Answer::Drip(pause) => Ok(work.await.map(|reply| reply.dripping(pause))),
         }
     }
 }
@@ -211,12 +215,22 @@ struct Cut;
 struct Reply {
     left: Option<Bytes>,
     cut: bool,
+    drip: Option<(Duration, Pin<Box<Sleep>>)>,
 }
 
 impl Reply {
+    fn dripping(self, pause: Duration) -> Self {
+        let drip = Some((pause, Box::pin(tokio::time::sleep(pause))));
+        Self { drip, ..self }
+    }
+
     fn cut_in_half(self) -> Self {
         let left = self.left.map(|body| body.slice(..body.len() / 2));
-        Self { left, cut: true }
+        Self {
+            left,
+            cut: true,
+            drip: None,
+        }
     }
 }
 
@@ -224,7 +238,17 @@ impl Body for Reply {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Self { left, drip, .. } = &mut *self;
+        if let (Some(body), Some((pause, nap))) = (left.as_mut(), drip) {
+            std::task::ready!(nap.as_mut().poll(context));
+            nap.as_mut().reset(Instant::now() + *pause);
+            let byte = body.split_to(1);
+            if body.is_empty() {
+                *left = None;
+            }
+            return Poll::Ready(Some(Ok(Frame::data(byte))));
+        }
         match self.left.take() {
             Some(body) => Poll::Ready(Some(Ok(Frame::data(body)))),
             None if self.cut => Poll::Ready(Some(Err(Cut))),
@@ -265,6 +289,7 @@ fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>)
     let mut response = Response::new(Reply {
         left: (!body.is_empty()).then_some(body),
         cut: false,
+        drip: None,
     });
     *response.status_mut() = status;
     response

@@ -10,12 +10,13 @@ use ring::signature::{self, EcdsaKeyPair, RsaKeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::json;
-use tokio::sync::Mutex;
 use vhr_core::config::{self, Algorithm};
 use vhr_core::retry::{FailureKind, Outcome};
+use vhr_core::said;
 use vhr_core::time::Timestamp;
 
-use super::{Call, Error, again, call};
+use super::token::{Held, Tokens};
+use super::{Answer, Call, Error, again, call, nothing_delivered, trouble, words};
 use crate::clock;
 use crate::secret::{self, Secret};
 
@@ -29,7 +30,7 @@ const UNTOLD: Duration = Duration::from_secs(300);
 pub(super) struct Auth {
     way: Way,
     client: reqwest::Client,
-    token: Mutex<Option<(Secret, Timestamp)>>,
+    tokens: Tokens<Secret>,
 }
 
 #[derive(Debug)]
@@ -113,39 +114,33 @@ impl Auth {
         Ok(Self {
             way,
             client,
-            token: Mutex::new(None),
+            tokens: Tokens::none(),
         })
     }
 
-    /// Adds what the endpoint wants to see; asks for a token where none is at hand.
-    pub(super) async fn sign(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, Outcome> {
+    /// Adds what the endpoint wants to see; asks for a token where none is at hand. Gives the token that was used.
+    pub(super) async fn sign(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(reqwest::RequestBuilder, Option<Held<Secret>>), Outcome> {
         Ok(match &self.way {
-            Way::None => request,
-            Way::Basic { username, password } => request.basic_auth(username, Some(password.reveal())),
-            Way::Bearer(token) => request.bearer_auth(token.reveal()),
-            Way::ClientSecret { .. } | Way::Assertion { .. } => request.bearer_auth(self.token().await?.reveal()),
+            Way::None => (request, None),
+            Way::Basic { username, password } => (request.basic_auth(username, Some(password.reveal())), None),
+            Way::Bearer(token) => (request.bearer_auth(token.reveal()), None),
+            Way::ClientSecret { .. } | Way::Assertion { .. } => {
+                let held = self.tokens.get(async || self.ask(clock::now()).await).await?;
+                (request.bearer_auth(held.token.reveal()), Some(held))
+            }
         })
     }
 
-    /// Forgets the token at hand; says whether a new one can be had.
-    pub(super) async fn renew(&self) -> bool {
-        self.token.lock().await.take().is_some()
+    /// Forgets a token that was refused.
+    pub(super) async fn forget(&self, token: &Secret) {
+        self.tokens.forget(token).await;
     }
 
-    async fn token(&self) -> Result<Secret, Outcome> {
-        let mut held = self.token.lock().await;
-        let now = clock::now();
-        if let Some((token, until)) = held.as_ref()
-            && now < *until
-        {
-            return Ok(token.clone());
-        }
-        let (token, life) = self.ask(now).await?;
-        *held = Some((token.clone(), now.plus(life.saturating_sub(MARGIN))));
-        Ok(token)
-    }
-
-    async fn ask(&self, now: Timestamp) -> Result<(Secret, Duration), Outcome> {
+    /// Asks for a token, and says until when it may be used.
+    async fn ask(&self, now: Timestamp) -> Result<(Secret, Timestamp), Outcome> {
         let mut form = vec![("grant_type", "client_credentials".to_owned())];
         let (token_url, scope) = match &self.way {
             Way::ClientSecret { token_url, scope, .. } => (token_url, scope),
@@ -180,7 +175,7 @@ impl Auth {
             .post(token_url)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("Accept", "application/json")
-            .body(super::bhxh::form(
+            .body(super::form::form(
                 form.iter().map(|(name, value)| (*name, value.as_str())),
             ));
         if let Way::ClientSecret {
@@ -191,34 +186,40 @@ impl Auth {
         {
             request = request.basic_auth(client_id, Some(client_secret.reveal()));
         }
-        // Whatever becomes of a token request, nothing was delivered: another try is harmless.
-        let answer = match call(request).await {
-            Call::Answered(answer) => answer,
-            Call::NotSent(text) | Call::Lost(text) => {
-                return Err(again(FailureKind::NoConnection, None, format!("token: {text}")));
-            }
-        };
-        let json = answer.json().unwrap_or_default();
-        match (answer.status, json["access_token"].as_str()) {
-            (200..=299, Some(token)) => {
-                let life = json["expires_in"].as_u64().map_or(UNTOLD, Duration::from_secs);
-                Ok((Secret::new(token), life))
-            }
-            (status @ (429 | 500..), _) => Err(again(
-                FailureKind::Busy,
-                answer.retry_after,
-                format!("token: HTTP {status}"),
-            )),
-            (status, _) => {
-                let error = json["error"].as_str().unwrap_or("no token in the answer");
-                Err(again(
-                    FailureKind::NotLetIn,
-                    answer.retry_after,
-                    format!("token: HTTP {status}, {error}"),
-                ))
-            }
-        }
+        read_token(call(request).await, now)
     }
+}
+
+fn read_token(called: Call, now: Timestamp) -> Result<(Secret, Timestamp), Outcome> {
+    if let Call::Answered(answer) = &called
+        && let (400 | 401 | 403, Some(error)) = (answer.status, error_of(answer))
+    {
+        let said = said!(
+            "nơi cấp token không nhận tài khoản: kiểm tra client_id và khóa bí mật rồi khởi động lại dịch vụ; chỉ thử lại thưa để không bị khóa",
+            "whoever gives tokens does not let our account in: check client_id and the secret, then restart the service; tried rarely, so that it is not locked"
+        );
+        let text = words::with(&said, &format!("token: HTTP {}, {error}", answer.status));
+        return Err(again(FailureKind::NotLetIn, answer.retry_after, text));
+    }
+    let answer = trouble(called).map_err(nothing_delivered)?;
+    let json = answer.json().unwrap_or_default();
+    match (answer.status, json["access_token"].as_str()) {
+        (200..=299, Some(token)) if !token.is_empty() => {
+            let life = json["expires_in"].as_u64().map_or(UNTOLD, Duration::from_secs);
+            Ok((Secret::new(token), now.plus(life.saturating_sub(MARGIN))))
+        }
+        _ => Err(again(
+            FailureKind::NotTheInterface,
+            answer.retry_after,
+            format!("token: {}", words::of_status(&answer)),
+        )),
+    }
+}
+
+/// The error's name (RFC 6749 section 5.2), without whatever else is said.
+fn error_of(answer: &Answer) -> Option<String> {
+    let json = answer.json()?;
+    Some(json["error"].as_str()?.chars().take(60).collect())
 }
 
 impl Key {

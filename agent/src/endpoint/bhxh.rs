@@ -4,21 +4,20 @@
 //! its checks run later and are not told here.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::Value;
-use tokio::sync::Mutex;
 use vhr_core::config::{self, SecretSource, Standard};
 use vhr_core::delivery::{Receipt, Standing};
 use vhr_core::retry::{FailureKind, Outcome};
+use vhr_core::said;
 use vhr_core::time::Timestamp;
 
-use super::{Answer, Call, Error, Parcel, again, call, failure, trouble};
+use super::form::{form, with_file};
+use super::token::{Held, Tokens};
+use super::{Answer, Call, Error, Parcel, again, call, failure, nothing_delivered, trouble, words};
 use crate::clock;
 use crate::digest::sha256_hex;
 use crate::secret::{self, Secret};
@@ -37,15 +36,14 @@ pub struct Bhxh {
     username: String,
     /// Upper-case MD5 of the password: it is as good as the password itself.
     password: Secret,
-    token: Mutex<Option<Token>>,
+    tokens: Tokens<Token>,
     results: BTreeMap<String, (Meaning, String)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Token {
     access: Secret,
     id: Secret,
-    until: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +52,7 @@ enum Meaning {
     Renew,
     Later,
     Refused,
+    TooLarge,
     Ask,
 }
 
@@ -81,7 +80,7 @@ impl Bhxh {
             send_url: format!("{base}/api/qd130/{function}"),
             username: username.to_owned(),
             password: Secret::new(md5_upper(password.reveal())),
-            token: Mutex::new(None),
+            tokens: Tokens::none(),
             results: results(RESULTS),
         })
     }
@@ -101,8 +100,8 @@ impl Bhxh {
         let body = Bytes::from(with_file(fields, file));
         let mut renewed = false;
         loop {
-            let token = match self.token().await {
-                Ok(token) => token,
+            let Held { token, fresh } = match self.tokens.get(async || self.ask().await).await {
+                Ok(held) => held,
                 Err(outcome) => return outcome,
             };
             let request = self
@@ -119,10 +118,13 @@ impl Bhxh {
                 Call::Answered(answer) => answer.status == 401 || self.meaning(answer) == Some(Meaning::Renew),
                 _ => false,
             };
-            if refused_token && !renewed {
-                renewed = true;
-                self.forget(&token).await;
-                continue;
+            if refused_token {
+                self.tokens.forget(&token).await;
+                // It may have been revoked before its time. One just given is not: then it is the account's matter.
+                if !renewed && !fresh {
+                    renewed = true;
+                    continue;
+                }
             }
             return match trouble(called) {
                 Ok(answer) => self.outcome(&answer, file, parcel.note.as_deref()),
@@ -134,10 +136,9 @@ impl Bhxh {
     /// What the gateway's answer means.
     fn outcome(&self, answer: &Answer, file: &[u8], note: Option<&str>) -> Outcome {
         let Some(json) = answer.json().filter(Value::is_object) else {
-            let text = format!("HTTP {} with an answer that is not the gateway's", answer.status);
+            let text = words::of_status(answer);
             return match answer.status {
                 200..=299 => Outcome::Unclear(failure(FailureKind::NotTheInterface, text)),
-                413 => Outcome::Refused(text),
                 _ => again(FailureKind::NotTheInterface, answer.retry_after, text),
             };
         };
@@ -159,6 +160,7 @@ impl Bhxh {
             Some(Meaning::Later) => again(FailureKind::Busy, answer.retry_after, words),
             Some(Meaning::Ask) => Outcome::Unclear(failure(FailureKind::Busy, words)),
             Some(Meaning::Refused) => Outcome::Refused(words),
+            Some(Meaning::TooLarge) => Outcome::TooLarge(words),
             None if code.is_empty() => Outcome::Unclear(failure(
                 FailureKind::NotTheInterface,
                 format!("HTTP {} without maKetQua", answer.status),
@@ -172,14 +174,8 @@ impl Bhxh {
         self.results.get(&code).map(|(meaning, _)| *meaning)
     }
 
-    async fn token(&self) -> Result<Token, Outcome> {
-        let mut held = self.token.lock().await;
-        let now = clock::now();
-        if let Some(token) = held.as_ref()
-            && now < token.until
-        {
-            return Ok(token.clone());
-        }
+    /// Asks for a token, and says until when it may be used.
+    async fn ask(&self) -> Result<(Token, Timestamp), Outcome> {
         let body = form([
             ("username", self.username.as_str()),
             ("password", self.password.reveal()),
@@ -189,27 +185,12 @@ impl Bhxh {
             .post(&self.token_url)
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(body);
-        // Whatever becomes of a token request, no claim was sent: another try is harmless.
-        let answer = match trouble(call(request).await) {
-            Ok(answer) => answer,
-            Err(Outcome::Unclear(failure)) => return Err(Outcome::TryAgain { after: None, failure }),
-            Err(outcome) => return Err(outcome),
-        };
-        let token = read_token(&answer, now)?;
-        *held = Some(token.clone());
-        Ok(token)
-    }
-
-    /// Forgets a token, unless another one has taken its place meanwhile.
-    async fn forget(&self, token: &Token) {
-        let mut held = self.token.lock().await;
-        if held.as_ref().is_some_and(|held| held.access == token.access) {
-            *held = None;
-        }
+        let answer = trouble(call(request).await).map_err(nothing_delivered)?;
+        read_token(&answer, clock::now())
     }
 }
 
-fn read_token(answer: &Answer, now: Timestamp) -> Result<Token, Outcome> {
+fn read_token(answer: &Answer, now: Timestamp) -> Result<(Token, Timestamp), Outcome> {
     let json = answer.json().unwrap_or_default();
     let code = plain(&json["maKetQua"]);
     let key = &json["APIKey"];
@@ -217,27 +198,45 @@ fn read_token(answer: &Answer, now: Timestamp) -> Result<Token, Outcome> {
         ("200", Some(access), Some(id)) if !access.is_empty() => {
             let told = key["expires_in"].as_str().and_then(expiry);
             let until = told.unwrap_or(Timestamp::MAX).min(now.plus(LONGEST)).minus(MARGIN);
-            Ok(Token {
+            let token = Token {
                 access: Secret::new(access),
                 id: Secret::new(id),
-                until,
-            })
+            };
+            Ok((token, until))
         }
         // An outage shows itself as success with an empty token.
         ("200" | "", ..) => Err(again(
             FailureKind::Busy,
             answer.retry_after,
-            format!("token: HTTP {} without a token", answer.status),
+            words::with(
+                &said!(
+                    "cổng chưa cấp phiên làm việc; tự thử lại sau",
+                    "the gateway gives no session at the moment; it is tried again later"
+                ),
+                &format!("token: HTTP {} without a token", answer.status),
+            ),
         )),
         ("500" | "408", ..) => Err(again(
             FailureKind::Busy,
             answer.retry_after,
-            format!("token: maKetQua {code}"),
+            words::with(
+                &said!(
+                    "cổng báo lỗi khi đăng nhập; tự thử lại sau",
+                    "the gateway failed at the login; it is tried again later"
+                ),
+                &format!("token: maKetQua {code}"),
+            ),
         )),
         _ => Err(again(
             FailureKind::NotLetIn,
             answer.retry_after,
-            format!("token: maKetQua {code}: wrong account?"),
+            words::with(
+                &said!(
+                    "cổng không nhận tài khoản: kiểm tra username và password rồi khởi động lại dịch vụ; chỉ thử lại thưa để không bị khóa",
+                    "the gateway does not let our account in: check username and password, then restart the service; tried rarely, so that it is not locked"
+                ),
+                &format!("token: maKetQua {code}"),
+            ),
         )),
     }
 }
@@ -254,45 +253,6 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
         _ => String::new(),
-    }
-}
-
-/// A form body (application/x-www-form-urlencoded). Everything but letters and digits is escaped: `+` above all, of which
-/// base64 is full.
-pub(super) fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut body = String::new();
-    for (name, value) in fields {
-        if !body.is_empty() {
-            body.push('&');
-        }
-        body.push_str(name);
-        body.push('=');
-        escape(&mut body, value);
-    }
-    body
-}
-
-/// The form with the file in base64 as the value of its last field. Piece by piece: a file may be large.
-fn with_file(mut body: String, file: &[u8]) -> String {
-    const PIECE: usize = 3 * 4096; // of three, so that no padding stands within
-    body.reserve(file.len() / 3 * 4 + file.len() / 16 + 64);
-    let mut piece = String::with_capacity(PIECE / 3 * 4);
-    for bytes in file.chunks(PIECE) {
-        piece.clear();
-        STANDARD.encode_string(bytes, &mut piece);
-        escape(&mut body, &piece);
-    }
-    body
-}
-
-fn escape(body: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            body.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(body, "%{byte:02X}");
-        }
     }
 }
 
@@ -313,6 +273,7 @@ fn results(table: &str) -> BTreeMap<String, (Meaning, String)> {
             "renew" => Meaning::Renew,
             "later" => Meaning::Later,
             "ask" => Meaning::Ask,
+            "too-large" => Meaning::TooLarge,
             _ => Meaning::Refused,
         };
         Some((code.to_owned(), (meaning, text.to_owned())))
@@ -334,7 +295,7 @@ mod tests {
             send_url: String::new(),
             username: String::new(),
             password: Secret::new(""),
-            token: Mutex::new(None),
+            tokens: Tokens::none(),
             results: results(RESULTS),
         }
     }
@@ -352,6 +313,7 @@ mod tests {
         let answer = Answer {
             status,
             retry_after: None,
+            location: None,
             content_type: String::new(),
             body: body.as_bytes().to_vec(),
         };
@@ -361,10 +323,11 @@ mod tests {
         }
     }
 
-    fn token(body: &str, now: Timestamp) -> Result<Token, Outcome> {
+    fn token(body: &str, now: Timestamp) -> Result<(Token, Timestamp), Outcome> {
         let answer = Answer {
             status: 200,
             retry_after: None,
+            location: None,
             content_type: String::new(),
             body: body.as_bytes().to_vec(),
         };
@@ -387,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_refusal_under_http_200_is_a_refusal() {
-        for code in ["\"205\"", "205", "123", "1001", "\"9999\""] {
+        for code in ["\"205\"", "205", "123", "\"9999\""] {
             let said = outcome(200, &format!(r#"{{"maKetQua":{code},"thongDiep":"sai"}}"#));
             assert!(
                 matches!(said, Outcome::Refused(ref words) if words.contains("sai")),
@@ -397,9 +360,27 @@ mod tests {
     }
 
     #[test]
+    fn a_file_too_large_for_the_gateway_is_told_as_such() {
+        for (status, body) in [
+            (200, r#"{"maKetQua":"1001","thongDiep":"quá lớn"}"#),
+            (413, "<html>413 Request Entity Too Large</html>"),
+        ] {
+            let said = outcome(status, body);
+            assert!(matches!(said, Outcome::TooLarge(_)), "{said:?}");
+        }
+    }
+
+    #[test]
     fn an_answer_that_leaves_doubt_is_unclear_and_one_that_cannot_be_the_gateways_is_not() {
         assert!(matches!(outcome(200, r#"{"maKetQua":"20"#), Outcome::Unclear(_)));
         assert!(matches!(outcome(500, ""), Outcome::Unclear(_)));
+        for status in [500, 502, 504] {
+            let said = outcome(status, "<html>Bad Gateway</html>");
+            assert!(
+                matches!(said, Outcome::Unclear(_)),
+                "a page of the proxy in front: {said:?}"
+            );
+        }
         assert!(matches!(outcome(200, "<html>log in</html>"), Outcome::TryAgain { .. }));
         assert!(matches!(outcome(503, ""), Outcome::TryAgain { .. }));
         assert!(matches!(
@@ -414,7 +395,7 @@ mod tests {
         let body = |until: &str| {
             format!(r#"{{"maKetQua":"200","APIKey":{{"access_token":"a","id_token":"i","expires_in":"{until}"}}}}"#)
         };
-        let minutes = |until: &str| token(&body(until), now).unwrap().until.since(now).as_secs() / 60;
+        let minutes = |until: &str| token(&body(until), now).unwrap().1.since(now).as_secs() / 60;
         assert_eq!(minutes("2026-03-01T08:10:00Z"), 9);
         assert_eq!(minutes("2026-03-01T08:10:00"), 9);
         assert_eq!(minutes("2026-03-01T20:00:00Z"), 49);
@@ -435,11 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_travels_as_upper_case_md5_and_base64_keeps_its_plus() {
+    fn the_password_travels_as_upper_case_md5() {
         assert_eq!(md5_upper("password"), "5F4DCC3B5AA765D61D8327DEB882CF99");
-        assert_eq!(form([("a", "x+/="), ("b", "1 ế")]), "a=x%2B%2F%3D&b=1%20%E1%BA%BF");
-        let file: Vec<u8> = (0..100_000_u32).map(|n| ((n * 31) >> 3) as u8).collect();
-        let whole = form([("a", "1"), ("file", &STANDARD.encode(&file))]);
-        assert_eq!(with_file(form([("a", "1"), ("file", "")]), &file), whole);
     }
 }

@@ -5,9 +5,10 @@ use serde_json::Value;
 use vhr_core::config;
 use vhr_core::delivery::{Receipt, Standing};
 use vhr_core::retry::{FailureKind, Outcome};
+use vhr_core::said;
 
 use super::auth::Auth;
-use super::{Answer, Error, Parcel, again, call, failure, trouble};
+use super::{Answer, Call, Error, Parcel, again, call, failure, trouble, words};
 use crate::clock;
 use crate::digest::sha256_hex;
 
@@ -63,20 +64,23 @@ impl Fhir {
                 .header("Prefer", "return=minimal")
                 .header("Idempotency-Key", parcel.delivery.idempotency_key().to_string())
                 .body(bundle.clone());
-            let request = match self.auth.sign(request).await {
-                Ok(request) => request,
+            let (request, held) = match self.auth.sign(request).await {
+                Ok(signed) => signed,
                 Err(outcome) => return outcome,
             };
-            match trouble(call(request).await) {
-                Ok(answer) => return outcome(&answer, bundle),
-                // A token may have been revoked before its time: one new one, then it is the account's matter.
-                Err(Outcome::TryAgain { failure, .. })
-                    if failure.kind == FailureKind::NotLetIn && !renewed && self.auth.renew().await =>
-                {
+            let called = call(request).await;
+            if let (Call::Answered(Answer { status: 401, .. }), Some(held)) = (&called, held) {
+                self.auth.forget(&held.token).await;
+                // It may have been revoked before its time. One just given is not: then it is the account's matter.
+                if !renewed && !held.fresh {
                     renewed = true;
+                    continue;
                 }
-                Err(outcome) => return outcome,
             }
+            return match trouble(called) {
+                Ok(answer) => outcome(&answer, bundle),
+                Err(outcome) => outcome,
+            };
         }
     }
 }
@@ -90,25 +94,45 @@ fn outcome(answer: &Answer, sent: &[u8]) -> Outcome {
         .unwrap_or_default();
     match (answer.status, kind) {
         (200..=299, "Bundle") => read_entries(answer, json.as_ref().unwrap_or(&Value::Null), sent),
+        (200..=299, "OperationOutcome") if json.as_ref().is_some_and(has_error) => {
+            let said = json.as_ref().unwrap_or(&Value::Null);
+            not_done(is_passing(said), answer.status, &operation_outcome(said))
+        }
         (200..=299, _) => Outcome::Unclear(failure(
             FailureKind::NotTheInterface,
-            format!("HTTP {} without the Bundle that answers a transaction", answer.status),
+            words::with(
+                &said!(
+                    "trả lời không phải của một giao dịch FHIR: kiểm tra url",
+                    "the answer is not that to a FHIR transaction: check url"
+                ),
+                &format!("HTTP {} without a Bundle", answer.status),
+            ),
         )),
         (409, _) => again(
             FailureKind::Busy,
             answer.retry_after,
             "HTTP 409: another write at the same time".into(),
         ),
-        (400 | 404 | 410 | 412 | 413 | 422, "OperationOutcome") | (400 | 412 | 413 | 422, _) => {
+        (400 | 404 | 410 | 412 | 422, "OperationOutcome") | (400 | 412 | 422, _) => {
             let words = json.as_ref().map(operation_outcome).unwrap_or_default();
             Outcome::Refused(clip(format!("HTTP {}: {words}", answer.status)))
         }
-        (status, _) => again(
+        _ => again(
             FailureKind::NotTheInterface,
             answer.retry_after,
-            format!("HTTP {status}: is the address right? (it should be the base of a FHIR server)"),
+            words::of_status(answer),
         ),
     }
+}
+
+/// What was not done under a status that says it was: for a reason that passes, or for what it is.
+fn not_done(passing: bool, status: u16, words: &str) -> Outcome {
+    let text = clip(format!("HTTP {status}, but {words}"));
+    if passing {
+        // Some of it may have been done all the same.
+        return Outcome::Unclear(failure(FailureKind::Busy, text));
+    }
+    Outcome::Refused(text)
 }
 
 fn read_entries(answer: &Answer, bundle: &Value, sent: &[u8]) -> Outcome {
@@ -122,11 +146,15 @@ fn read_entries(answer: &Answer, bundle: &Value, sent: &[u8]) -> Outcome {
         ));
     }
     let mut refused = Vec::new();
+    let mut passing = true;
     let mut reference = None;
     for (at, entry) in (1..).zip(entries) {
         let response = &entry["response"];
         let status = response["status"].as_str().unwrap_or_default();
-        if !status.starts_with('2') || has_error(&response["outcome"]) {
+        // Not modified: it is there already, as we sent it.
+        let done = status.starts_with('2') || status.starts_with("304");
+        if !done || has_error(&response["outcome"]) {
+            passing &= status.starts_with("409") || status.starts_with("429") || status.starts_with('5');
             refused.push(format!(
                 "entry {at}: {status} {}",
                 operation_outcome(&response["outcome"])
@@ -139,7 +167,7 @@ fn read_entries(answer: &Answer, bundle: &Value, sent: &[u8]) -> Outcome {
         }
     }
     if !refused.is_empty() {
-        return Outcome::Refused(clip(format!("HTTP {}, but {}", answer.status, refused.join("; "))));
+        return not_done(passing, answer.status, &refused.join("; "));
     }
     Outcome::Accepted(Receipt {
         at: clock::now(),
@@ -161,6 +189,25 @@ fn has_error(outcome: &Value) -> bool {
     outcome["issue"]
         .as_array()
         .is_some_and(|issues| issues.iter().any(severe))
+}
+
+/// Whether all its errors are of the kind that passes (<https://hl7.org/fhir/R4/valueset-issue-type.html>, `transient`).
+fn is_passing(outcome: &Value) -> bool {
+    const PASSING: [&str; 7] = [
+        "transient",
+        "lock-error",
+        "no-store",
+        "exception",
+        "timeout",
+        "incomplete",
+        "throttled",
+    ];
+    let none = Vec::new();
+    let issues = outcome["issue"].as_array().unwrap_or(&none);
+    let mut errors = issues
+        .iter()
+        .filter(|issue| matches!(issue["severity"].as_str(), Some("error" | "fatal")));
+    errors.all(|issue| issue["code"].as_str().is_some_and(|code| PASSING.contains(&code)))
 }
 
 /// The issues of an OperationOutcome in one line: where, how bad, what.
@@ -205,6 +252,7 @@ mod tests {
         Answer {
             status,
             retry_after: None,
+            location: None,
             content_type: JSON.into(),
             body: body.as_bytes().to_vec(),
         }
@@ -234,6 +282,25 @@ mod tests {
             words.contains("entry 2") && words.contains("Encounter.status (error, invalid) not a code"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn an_error_told_under_200_is_a_refusal_and_one_that_passes_is_tried_again() {
+        let told = |code: &str| {
+            let issue = format!(r#"{{"severity":"error","code":"{code}","diagnostics":"words"}}"#);
+            let body = format!(r#"{{"resourceType":"OperationOutcome","issue":[{issue}]}}"#);
+            outcome(&answer(200, &body), SENT.as_bytes())
+        };
+        assert!(matches!(told("invalid"), Outcome::Refused(words) if words.contains("words")));
+        assert!(matches!(told("lock-error"), Outcome::Unclear(_)));
+        let entries = |status: &str| {
+            let one = r#"{"response":{"status":"201 Created"}}"#;
+            let body = format!(r#"{{"resourceType":"Bundle","entry":[{one},{{"response":{{"status":"{status}"}}}}]}}"#);
+            outcome(&answer(200, &body), SENT.as_bytes())
+        };
+        assert!(matches!(entries("422 Unprocessable"), Outcome::Refused(words) if words.contains("entry 2: 422")));
+        assert!(matches!(entries("503"), Outcome::Unclear(_)));
+        assert!(matches!(entries("304 Not Modified"), Outcome::Accepted(_)));
     }
 
     #[test]

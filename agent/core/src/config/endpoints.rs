@@ -9,6 +9,7 @@ use super::sections::{each_named, unique_name};
 use super::{Algorithm, Auth, Endpoint, InDoubt, Kind, Standard, Tls, values};
 use crate::said;
 use crate::schedule::Schedule;
+use crate::spread;
 
 /// What only one kind of endpoint has.
 const FHIR_ONLY: [&str; 2] = ["profile", "auth"];
@@ -16,18 +17,25 @@ const BHXH_ONLY: [&str; 3] = ["username", "password", "standard"];
 
 const MOST_IN_FLIGHT: u32 = 64;
 
-/// All endpoints; schedules are on the clocks of `zone`.
-pub(super) fn endpoints(sections: Vec<Value<'_>>, zone: Tz) -> Option<Vec<Endpoint>> {
-    each_named(sections, |section, earlier| endpoint(section.table()?, earlier, zone))
+/// Over so long windows are spread where nothing is said.
+const SPREAD: Duration = Duration::from_secs(10 * 60);
+const LONGEST_SPREAD: Duration = Duration::from_secs(12 * 3600);
+
+/// All endpoints of a facility; schedules are on the clocks of `zone`.
+pub(super) fn endpoints(sections: Vec<Value<'_>>, facility: &str, zone: Tz) -> Option<Vec<Endpoint>> {
+    each_named(sections, |section, earlier| {
+        endpoint(section.table()?, earlier, facility, zone)
+    })
 }
 
-fn endpoint(mut table: Table<'_>, earlier: &mut Vec<String>, zone: Tz) -> Option<Endpoint> {
+fn endpoint(mut table: Table<'_>, earlier: &mut Vec<String>, facility: &str, zone: Tz) -> Option<Endpoint> {
     let name = table.required("name", r#"name = "vhr""#, |value| unique_name(value, earlier));
     let url = table.required("url", r#"url = "https://vhr.example.vn/fhir""#, |value| {
         values::address(value, true)
     });
     let kind = kind(&mut table);
     let schedule = table.optional("schedule", |value| values::schedule(value, zone));
+    let spread = table.optional("spread", |value| spread_of(value, schedule.as_ref()));
     let exclude = table.optional("exclude", |value| value.list(values::name));
     let in_doubt = table.optional("in_doubt", |value| {
         value.choice(&[("resend", InDoubt::Resend), ("ask", InDoubt::Ask)])
@@ -38,11 +46,15 @@ fn endpoint(mut table: Table<'_>, earlier: &mut Vec<String>, zone: Tz) -> Option
     let timeout = table.optional("timeout", |value| values::duration(value, shortest, longest));
     let proxy = table.optional("proxy", values::proxy);
     table.end();
-    let kind = kind?;
+    let (kind, name) = (kind?, name?);
+    let seed = spread::seed(&[facility, &name]);
     Some(Endpoint {
-        name: name?,
+        name,
         url: url?,
-        schedule: schedule.unwrap_or(Schedule::Immediate),
+        schedule: schedule
+            .unwrap_or(Schedule::Immediate)
+            .spread(spread.unwrap_or(SPREAD), seed),
+        seed,
         exclude: exclude.unwrap_or_default(),
         in_doubt: in_doubt.unwrap_or(match kind {
             Kind::Fhir { .. } => InDoubt::Resend,
@@ -54,6 +66,23 @@ fn endpoint(mut table: Table<'_>, earlier: &mut Vec<String>, zone: Tz) -> Option
         timeout: timeout.unwrap_or(Duration::from_secs(60)),
         proxy,
     })
+}
+
+fn spread_of(value: &Value<'_>, schedule: Option<&Schedule>) -> Option<Duration> {
+    let spread = values::duration(value, Duration::ZERO, LONGEST_SPREAD)?;
+    if spread.is_zero() || matches!(schedule, Some(Schedule::Cron(_))) {
+        return Some(spread);
+    }
+    value.wrong(
+        said!(
+            "chỉ dãn được giờ gửi khi có lịch",
+            "only what goes by a schedule can be spread"
+        ),
+        said!(
+            "ghi schedule (ví dụ \"0 0 20 * * *\"), hoặc xóa spread",
+            "write a schedule (such as \"0 0 20 * * *\"), or remove spread"
+        ),
+    )
 }
 
 #[derive(Clone, Copy)]

@@ -97,6 +97,16 @@ impl Fhir {
 
     /// From now on refuses transactions with an Encounter that carries one of these identifier values.
     pub fn refuse(&self, encounters: impl IntoIterator<Item = String>) {
+        self.unwelcome(encounters, 422);
+    }
+
+    /// From now on fails with status 500 over transactions with an Encounter that carries one of these identifier values.
+    pub fn fail(&self, encounters: impl IntoIterator<Item = String>) {
+        self.unwelcome(encounters, 500);
+    }
+
+    fn unwelcome(&self, encounters: impl IntoIterator<Item = String>, status: u16) {
+        let encounters = encounters.into_iter().map(|encounter| (encounter, status));
         lock(&self.desk.store).unwelcome.extend(encounters);
     }
 

@@ -58,13 +58,49 @@ fn a_schedule_that_cannot_be_read_shows_the_six_fields() {
 fn schedules_are_on_the_clocks_of_the_site() {
     let text = GOOD
         .replace("[storage]", "timezone = \"Europe/Berlin\"\n[storage]")
-        .replace("kind = \"fhir\"", "kind = \"fhir\"\nschedule = \"0 0 20 * * *\"");
+        .replace(
+            "kind = \"fhir\"",
+            "kind = \"fhir\"\nschedule = \"0 0 20 * * *\"\nspread = \"0s\"",
+        );
     let config = parse(&text, "site.toml").unwrap();
     let noon = Timestamp::parse_rfc3339("2026-08-01T12:00:00Z").unwrap();
     assert_eq!(
         config.endpoints[0].schedule.next_window(noon).to_rfc3339(),
         "2026-08-01T18:00:00Z"
     );
+}
+
+#[test]
+fn the_windows_of_different_sites_are_spread_and_those_of_one_site_stay() {
+    let window = |facility: &str, more: &str| {
+        let schedule = format!("kind = \"fhir\"\nschedule = \"0 0 20 * * *\"{more}");
+        let text = GOOD
+            .replace("79999\"", &format!("{facility}\""))
+            .replace("kind = \"fhir\"", &schedule);
+        let config = parse(&text, "site.toml").unwrap();
+        let noon = Timestamp::parse_rfc3339("2026-08-01T05:00:00Z").unwrap();
+        let eight = Timestamp::parse_rfc3339("2026-08-01T13:00:00Z").unwrap();
+        config.endpoints[0].schedule.next_window(noon).since(eight).as_secs()
+    };
+    let mut sites: Vec<u64> = (0..50).map(|site| window(&format!("{}", 79000 + site), "")).collect();
+    assert!(
+        sites.iter().all(|later| *later < 600) && sites.iter().any(|later| *later >= 300),
+        "{sites:?}"
+    );
+    sites.sort_unstable();
+    sites.dedup();
+    assert!(sites.len() > 30, "{sites:?}");
+    assert_eq!(window("79999", ""), window("79999", ""));
+    let wide = (0..50).map(|site| window(&format!("{}", 79000 + site), "\nspread = \"1h\""));
+    assert!(wide.max() > Some(1800));
+    assert_eq!(window("79999", "\nspread = \"0s\""), 0);
+}
+
+#[test]
+fn what_goes_at_once_cannot_be_spread() {
+    let (places, found) = spoilt("kind = \"fhir\"", "kind = \"fhir\"\nspread = \"15m\"");
+    assert_eq!(places, ["13 endpoint[1].spread"]);
+    assert!(found[0].hint.vi.contains("schedule"), "{}", found[0]);
 }
 
 #[test]

@@ -77,11 +77,14 @@ fn the_hospital_example_says_what_it_shows() {
     assert_eq!(config.storage.key, SecretSource::Credential("storage-key".to_owned()));
     assert_eq!(config.sources[1].done_marker.as_deref(), Some(".done"));
     let vhr = &config.endpoints[0];
-    let accepted = Timestamp::parse_rfc3339("2026-08-01T20:00:01+07:00").unwrap();
-    assert_eq!(
-        vhr.schedule.next_window(accepted).in_zone(config.site.timezone),
-        "2026-08-02 20:00:00"
+    let accepted = Timestamp::parse_rfc3339("2026-08-01T20:15:01+07:00").unwrap();
+    let window = vhr.schedule.next_window(accepted).in_zone(config.site.timezone);
+    // 20:00, spread over fifteen minutes.
+    assert!(
+        ("2026-08-02 20:00:00".."2026-08-02 20:15:00").contains(&window.as_str()),
+        "{window}"
     );
+    assert!(vhr.schedule.to_string().contains(" + "), "{}", vhr.schedule);
     assert_eq!(vhr.exclude, ["hiv"]);
     assert_eq!(vhr.tls.cert.as_deref(), Some(Path::new("/etc/vhr-agent/client.pem")));
     assert_eq!(

@@ -46,8 +46,8 @@ pub(super) struct Store {
     last_id: u64,
     pub(super) transactions: u64,
     keep: bool,
-    /// Encounters with one of these identifier values are refused.
-    pub(super) unwelcome: HashSet<String>,
+    /// Encounters with one of these identifier values are refused, with this status.
+    pub(super) unwelcome: HashMap<String, u16>,
 }
 
 #[derive(Debug, Default)]
@@ -272,9 +272,15 @@ impl Store {
         let mut searched = HashSet::new();
         let mut places = Vec::with_capacity(entries.len());
         for (nth, entry) in entries.iter().enumerate() {
-            let unwelcome = |identifier: &Arc<str>| self.unwelcome.contains(value_of(identifier));
-            if entry.kind == "Encounter" && entry.identifiers.iter().any(unwelcome) {
-                return refuse(nth, "resource", "is refused by a rule of this server");
+            let unwelcome = |identifier: &Arc<str>| self.unwelcome.get(value_of(identifier));
+            if entry.kind == "Encounter"
+                && let Some(status) = entry.identifiers.iter().find_map(unwelcome)
+            {
+                let refused = refuse(nth, "resource", "is refused by a rule of this server");
+                return refused.map_err(|refused| Refused {
+                    status: *status,
+                    ..refused
+                });
             }
             let (found, otherwise) = match &entry.action {
                 Action::Create => (None, Change::None),
