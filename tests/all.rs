@@ -16,3 +16,4 @@ mod intake;
 mod peers;
 mod secrecy;
 mod story;
+mod survival;
