@@ -14,6 +14,7 @@ mod crash;
 mod delivery;
 mod intake;
 mod peers;
+mod replay;
 mod secrecy;
 mod story;
 mod survival;

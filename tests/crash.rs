@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::harness::{World, plain, whole_keys};
-use crate::survival::{Tally, kill};
+use crate::survival::{Tally, kill, power};
 
 #[test]
 fn however_often_it_is_killed_every_visit_arrives_once_or_waits_in_doubt() {
@@ -14,6 +14,18 @@ fn however_often_it_is_killed_every_visit_arrives_once_or_waits_in_doubt() {
         source: r#"after = "delete""#,
     });
     assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);
+}
+
+#[test]
+fn whatever_a_power_cut_leaves_it_starts_and_nothing_that_was_told_is_lost() {
+    for tally in power::run(power::Size {
+        visits: 8,
+        states: 12,
+        to_the_end: 6,
+        seed: 3176,
+    }) {
+        assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);
+    }
 }
 
 #[test]

@@ -307,11 +307,14 @@ impl Courier {
                 State::park(ReasonKind::Damaged, report::chain(&e), now)
             }
         };
-        match &state {
-            State::Delivered(_) => tracing::debug!(delivery = taken.id.short(), "delivered"),
-            other => tracing::info!(delivery = taken.id.short(), state = other.name(), "not delivered"),
+        let (arrived, name) = (matches!(state, State::Delivered(_)), state.name());
+        self.queue.settle(&taken.id, state, now).await?;
+        // Said once it is on disk, not before.
+        match arrived {
+            true => tracing::debug!(delivery = taken.id.short(), "delivered"),
+            false => tracing::info!(delivery = taken.id.short(), state = name, "not delivered"),
         }
-        self.queue.settle(&taken.id, state, now).await
+        Ok(())
     }
 
     fn nap(&self, now: Timestamp, allowed: Allowed, busy: bool) -> Result<Duration, queue::Error> {

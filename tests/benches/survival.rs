@@ -11,12 +11,14 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../replay/mod.rs"]
+mod replay;
 #[path = "../survival/mod.rs"]
 mod survival;
 
 use std::process::ExitCode;
 
-use survival::{Tally, kill};
+use survival::{Tally, kill, power};
 
 fn main() -> ExitCode {
     let seed = number("SEED", 3176);
@@ -30,6 +32,12 @@ fn main() -> ExitCode {
             source,
         }));
     }
+    rows.extend(power::run(power::Size {
+        visits: 24,
+        states: number("STATES", 400) as usize,
+        to_the_end: 10,
+        seed,
+    }));
     println!("{}", Tally::HEAD);
     for row in &rows {
         println!("{row}");

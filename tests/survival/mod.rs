@@ -6,6 +6,9 @@
 
 mod judge;
 pub(crate) mod kill;
+pub(crate) mod power;
+mod recording;
+mod tools;
 
 use std::fmt;
 

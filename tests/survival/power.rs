@@ -1,0 +1,241 @@
+//! Power cuts, simulated: the recorded history is cut at syncs and after each word, and the real program started on what
+//! survives.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use fastrand::Rng;
+
+use super::judge::{View, consistent};
+use super::recording::{Recording, Told, wish};
+use super::{Tally, Wrong};
+use crate::harness::World;
+use crate::replay::{Disk, Event, Model};
+
+const MODELS: [Model; 3] = [Model::None, Model::Prefix, Model::Pages];
+
+/// How much.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Visits in the recorded history.
+    pub(crate) visits: usize,
+    /// States under each model.
+    pub(crate) states: usize,
+    /// Each so manieth state also does all its work to the end.
+    pub(crate) to_the_end: usize,
+    /// Of cuts and of what survives.
+    pub(crate) seed: u64,
+}
+
+/// Records, cuts, starts, asks: a row for each model.
+pub(crate) fn run(size: Size) -> Vec<Tally> {
+    if !cfg!(target_os = "linux") {
+        let why = Some("recording needs Linux".to_owned());
+        eprintln!("simulated power cuts: not possible here, recording needs Linux");
+        return vec![Tally {
+            not_possible: why,
+            ..Tally::of("power cut, simulated")
+        }];
+    }
+    let recording = Recording::make(size.seed, size.visits);
+    let (said, syncs) = moments(&recording);
+    let told = recording.told(recording.trace.events.len());
+    eprintln!(
+        "recorded: {} events, cuts at {} syncs and after {} words; {} files accepted, {} deliveries said to have arrived",
+        recording.trace.events.len(),
+        syncs.len(),
+        said.len(),
+        told.accepted.len(),
+        told.delivered.len()
+    );
+    // Else there was nothing to lose.
+    assert!(
+        told.accepted.len() == size.visits && told.delivered.len() >= size.visits * 2 - 2,
+        "the recording tells too little"
+    );
+    let world = World::with(wish());
+    let mut rng = Rng::with_seed(size.seed);
+    MODELS
+        .map(|model| {
+            let mut tally = Tally::of(format!("power cut, simulated: {}", in_words(model)));
+            for nth in 0..size.states {
+                // Half of them right after something was said.
+                let from = if nth % 2 == 0 { &said } else { &syncs };
+                let cut = from[rng.usize(0..from.len())];
+                let chance = rng.u64(..);
+                let to_the_end = nth % size.to_the_end == size.to_the_end - 1;
+                state(&recording, &world, cut, model, chance, to_the_end, &mut tally);
+            }
+            tally
+        })
+        .into()
+}
+
+fn in_words(model: Model) -> &'static str {
+    match model {
+        Model::None => "nothing unsynced survives",
+        Model::Prefix => "a torn beginning survives",
+        Model::Pages => "any pages and names survive",
+        Model::All => "all survives",
+    }
+}
+
+/// The cuts after words, and all others.
+fn moments(recording: &Recording) -> (Vec<usize>, Vec<usize>) {
+    let after_a_word = |cut: &usize| {
+        let before = cut.checked_sub(1).map(|before| &recording.trace.events[before]);
+        matches!(before, Some(Event::Said(_)))
+    };
+    recording.trace.cuts().into_iter().partition(after_a_word)
+}
+
+/// One state: made, started, asked.
+fn state(
+    recording: &Recording,
+    world: &World,
+    cut: usize,
+    model: Model,
+    chance: u64,
+    to_the_end: bool,
+    tally: &mut Tally,
+) {
+    tally.cuts += 1;
+    let told = recording.told(cut);
+    let disk = Disk::after(&recording.trace, cut, model, &mut Rng::with_seed(chance));
+    let mut found = |wrong, what: String| {
+        tally.found(wrong, &format!("cut {cut}, {model:?}, chance {chance}: {what}"));
+    };
+    // For the rest of this state: another world, whose receivers have seen nothing yet.
+    let fresh = to_the_end.then(|| World::with(wish()));
+    let world = fresh.as_ref().unwrap_or(world);
+    let folder = world.path("state");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).expect("our own folder");
+    }
+    disk.make(&folder).expect("our own folder");
+    let before = if folder.exists() {
+        match View::of(world) {
+            Ok(view) => view,
+            Err(why) => return found(Wrong::WouldNotStart, why),
+        }
+    } else {
+        // Before its first sync: as if it had never run.
+        View::default()
+    };
+    ask(recording, &told, &before, &mut found);
+    if to_the_end {
+        let in_doubt = finish(recording, &told, &before, world, &mut found);
+        tally.in_doubt += in_doubt;
+    }
+}
+
+/// What was accepted is there under the same id, what was confirmed has its receipt and does not wait.
+fn ask(recording: &Recording, told: &Told, view: &View, found: &mut impl FnMut(Wrong, String)) {
+    for name in &told.accepted {
+        let key = recording.key(name);
+        for endpoint in ["vhr", "insurance"] {
+            let was = recording.end.delivery(&key, endpoint).map(|(id, _)| id);
+            let is = view.delivery(&key, endpoint).map(|(id, _)| id);
+            if was != is {
+                found(
+                    Wrong::AcceptedLost,
+                    format!("{name}, {key} for {endpoint}: {is:?} and not {was:?}"),
+                );
+            }
+        }
+    }
+    for short in &told.delivered {
+        let (record, endpoint) = short.split_once('@').expect("it has an endpoint");
+        let fits = |id: &&String| id.starts_with(record) && id.ends_with(&format!("@{endpoint}"));
+        let id = recording.end.receipts.keys().find(fits).expect("it was delivered");
+        if view.receipts.get(id) != recording.end.receipts.get(id) {
+            found(Wrong::ReceiptsLost, format!("{id}: {:?}", view.receipts.get(id)));
+        }
+        if let Some(delivery) = view.deliveries.get(id)
+            && delivery.state != "delivered"
+        {
+            found(Wrong::SentAgain, format!("{id} has arrived and is {}", delivery.state));
+        }
+    }
+    consistent(view, found);
+}
+
+/// All its work, to the end: everything arrives that had not, once; and nothing that had.
+fn finish(
+    recording: &Recording,
+    told: &Told,
+    before: &View,
+    world: &World,
+    found: &mut impl FnMut(Wrong, String),
+) -> usize {
+    for name in &told.present {
+        world.drop_in(name, &recording.files[name].bytes);
+    }
+    let mut done = world.run(&["run", "--once", "--now"]);
+    if done.code == Some(75) {
+        // Something was to be tried again a little later.
+        done = world.run(&["run", "--once", "--now"]);
+    }
+    if !matches!(done.code, Some(0 | 65)) {
+        found(
+            Wrong::WouldNotStart,
+            format!("it ended with {:?}: {}", done.code, done.err),
+        );
+    }
+    let after = match View::of(world) {
+        Ok(view) => view,
+        Err(why) => {
+            found(Wrong::WouldNotStart, why);
+            return 0;
+        }
+    };
+    consistent(&after, found);
+    let all: BTreeSet<String> = told
+        .present
+        .union(&told.accepted)
+        .map(|name| recording.key(name))
+        .collect();
+    // At the FHIR server: exactly what had no receipt.
+    let expected: BTreeSet<String> = all.difference(&before.confirmed("vhr")).cloned().collect();
+    let encounters = world.encounters();
+    let arrived: BTreeSet<String> = encounters.keys().cloned().collect();
+    for key in expected.difference(&arrived) {
+        found(Wrong::AcceptedLost, format!("{key} never arrived at the FHIR server"));
+    }
+    for key in arrived.difference(&expected) {
+        found(
+            Wrong::SentAgain,
+            format!("{key} was confirmed and went to the FHIR server again"),
+        );
+    }
+    for (key, versions) in encounters.iter().filter(|(_, versions)| **versions != [1]) {
+        found(Wrong::SentAgain, format!("{key} is there in versions {versions:?}"));
+    }
+    // At the gateway: at most once, all runs together.
+    let confirmed = before.confirmed("insurance");
+    for (key, times) in world.claims() {
+        if times > 1 || confirmed.contains(&key) || told.at_gateway.contains(&key) {
+            found(
+                Wrong::SentAgain,
+                format!("{key} is at the gateway {times} times, and was before"),
+            );
+        }
+    }
+    let (doubtful, fhir, gateway) = (after.in_doubt(), after.confirmed("vhr"), after.confirmed("insurance"));
+    for key in &all {
+        if !fhir.contains(key) {
+            found(
+                Wrong::AcceptedLost,
+                format!("{key} has no receipt of the FHIR server at the end"),
+            );
+        }
+        if doubtful.contains(key) == gateway.contains(key) {
+            let what = format!(
+                "{key}: receipt of the gateway {}, and in doubt the same",
+                gateway.contains(key)
+            );
+            found(Wrong::AcceptedLost, what);
+        }
+    }
+    doubtful.len()
+}
