@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::harness::{World, plain, whole_keys};
-use crate::survival::{Tally, kill, power};
+use crate::survival::{Tally, ext4, kill, power};
 
 #[test]
 fn however_often_it_is_killed_every_visit_arrives_once_or_waits_in_doubt() {
@@ -26,6 +26,12 @@ fn whatever_a_power_cut_leaves_it_starts_and_nothing_that_was_told_is_lost() {
     }) {
         assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);
     }
+}
+
+#[test]
+fn after_a_power_cut_on_a_real_ext4_nothing_that_was_told_is_lost() {
+    let tally = ext4::run(ext4::Size { cuts: 2, seed: 3176 });
+    assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     clippy::unwrap_used,
     reason = "the fake world is that of the tests, and not all of it is needed here"
 )]
@@ -18,7 +19,7 @@ mod survival;
 
 use std::process::ExitCode;
 
-use survival::{Tally, kill, power};
+use survival::{Tally, ext4, kill, power};
 
 fn main() -> ExitCode {
     let seed = number("SEED", 3176);
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
         visits: 24,
         states: number("STATES", 400) as usize,
         to_the_end: 10,
+        seed,
+    }));
+    rows.push(ext4::run(ext4::Size {
+        cuts: number("CUTS", 20) as usize,
         seed,
     }));
     println!("{}", Tally::HEAD);

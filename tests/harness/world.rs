@@ -13,6 +13,9 @@ use vhr_agent::demo::receivers::{Ca, Fhir, FhirOptions, Gateway, GatewayOptions,
 use super::agent::{Done, Service, build_plugin};
 use super::files;
 
+/// What is logged where what has arrived is to be said, too.
+pub(crate) const TELLING: &str = "info,vhr_agent::deliver=debug";
+
 /// How this hospital differs from the usual one: lines of the configuration, and the receivers' options.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
@@ -181,6 +184,11 @@ impl World {
     /// Starts the program with these arguments and the configuration.
     pub(crate) fn start(&self, arguments: &[&str]) -> Service {
         self.start_in(&[("VHR_LOG", OsStr::new("info"))], arguments)
+    }
+
+    /// Starts the program so that it also says what has arrived.
+    pub(crate) fn start_telling(&self, arguments: &[&str]) -> Service {
+        self.start_in(&[("VHR_LOG", OsStr::new(TELLING))], arguments)
     }
 
     /// Starts the program with these arguments and the configuration, and this in its environment.

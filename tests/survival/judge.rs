@@ -5,6 +5,7 @@ use std::fs;
 
 use vhr_agent::demo::exports::ExportFile;
 
+use super::told::{Promises, is_short_of, short};
 use super::{Tally, Wrong};
 use crate::harness::{Done, World, whole_keys};
 
@@ -104,13 +105,24 @@ fn asked(world: &World, arguments: &[&str], code: i32) -> Result<Done, String> {
     }
 }
 
+/// A file put into the source folder.
+#[derive(Debug)]
+struct Dropped {
+    name: String,
+    key: String,
+    /// As the program names it in its log.
+    export: String,
+}
+
 /// Remembers what was once seen, and counts what is not so any more.
 #[derive(Debug)]
 pub(crate) struct Judge {
     /// What it has found.
     pub(crate) tally: Tally,
-    /// Put into the source folder: the name and the visit of each.
-    dropped: Vec<(String, String)>,
+    /// Put into the source folder.
+    dropped: Vec<Dropped>,
+    /// What it said.
+    promises: Promises,
     /// Ids by visit and endpoint.
     ids: BTreeMap<(String, String), String>,
     receipts: BTreeMap<String, String>,
@@ -123,6 +135,7 @@ impl Judge {
         Self {
             tally: Tally::of(what),
             dropped: Vec::new(),
+            promises: Promises::default(),
             ids: BTreeMap::new(),
             receipts: BTreeMap::new(),
             written: BTreeMap::new(),
@@ -133,9 +146,17 @@ impl Judge {
     pub(crate) fn drop_in(&mut self, world: &World, files: &[ExportFile]) {
         world.drop_all(files);
         for file in files {
-            let key = whole_keys(std::slice::from_ref(file)).remove(0);
-            self.dropped.push((file.name.clone(), key));
+            self.dropped.push(Dropped {
+                name: file.name.clone(),
+                key: whole_keys(std::slice::from_ref(file)).remove(0),
+                export: short(&file.bytes),
+            });
         }
+    }
+
+    /// What it said on stderr, before it was cut.
+    pub(crate) fn said(&mut self, log: &str) {
+        self.promises.said(log);
     }
 
     /// How many files the program has not retired yet.
@@ -193,16 +214,28 @@ impl Judge {
             }
         }
         // The source file goes only after its visit was accepted, for good.
-        for (name, key) in &self.dropped {
-            if !world.exports().join(name).exists() {
+        for Dropped { name, key, export } in &self.dropped {
+            if self.promises.accepted.contains(export) || !world.exports().join(name).exists() {
                 for endpoint in ENDPOINTS {
                     if view.delivery(key, endpoint).is_none() {
-                        found(
-                            Wrong::AcceptedLost,
-                            format!("{name} is gone and {key} is unknown for {endpoint}"),
-                        );
+                        let what = format!("{name} was accepted and {key} is unknown for {endpoint}");
+                        found(Wrong::AcceptedLost, what);
                     }
                 }
+            }
+        }
+        for short in &self.promises.delivered {
+            let id = view.receipts.keys().find(|id| is_short_of(short, id));
+            match id.map(|id| view.deliveries.get(id)) {
+                None => found(
+                    Wrong::ReceiptsLost,
+                    format!("{short} was said to have arrived and has no receipt"),
+                ),
+                Some(Some(delivery)) if delivery.state == "delivered" => {}
+                Some(is) => found(
+                    Wrong::SentAgain,
+                    format!("{short} was said to have arrived and is {is:?}"),
+                ),
             }
         }
         consistent(&view, &mut found);
@@ -229,7 +262,7 @@ impl Judge {
         let Some(view) = self.look(world, "at the end") else {
             return;
         };
-        let keys: BTreeSet<&String> = self.dropped.iter().map(|(_, key)| key).collect();
+        let keys: BTreeSet<&String> = self.dropped.iter().map(|dropped| &dropped.key).collect();
         let (encounters, claims) = (
             world.encounters(),
             world.claims().into_iter().collect::<BTreeMap<_, _>>(),

@@ -11,7 +11,7 @@ use crate::harness::{Service, Wish, World, plain};
 /// No moment is waited for longer than this: then the kill comes at another.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// New files per round, at most.
-const FILES: usize = 4;
+pub(super) const FILES: usize = 4;
 
 /// How much.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub(crate) struct Size {
 
 /// Where in its life the process is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+pub(super) enum Moment {
     /// Before it has said anything.
     Starting,
     /// While files are being taken in.
@@ -53,22 +53,16 @@ pub(crate) fn run(size: Size) -> Tally {
     for kill in 0..size.kills {
         let few: Vec<ExportFile> = next.by_ref().take(rng.usize(1..=FILES)).cloned().collect();
         judge.drop_in(&world, &few);
-        let moment = match rng.u8(0..8) {
-            0 | 1 => Moment::Starting,
-            2 | 3 => Moment::TakingIn,
-            4..7 => Moment::Delivering,
-            _ => Moment::Any,
-        };
+        let moment = Moment::any(&mut rng);
         let before = arrived(&world);
-        let mut service = world.start(&["run"]);
-        // Each new visit goes to two: no more can be waited for.
-        let some = rng.u64(1..=2 * few.len() as u64);
-        wait_for(moment, some, &world, &mut service, &mut rng);
+        let mut service = world.start_telling(&["run"]);
+        moment.wait_for(few.len(), &world, &mut service, &mut rng);
         let by_itself = !service.is_running();
         if kill % size.look_every == 0 {
             judge.told(&world);
         }
         let done = service.kill();
+        judge.said(&done.err);
         judge.tally.cuts += 1;
         in_the_middle += usize::from(arrived(&world) > before);
         if by_itself {
@@ -96,20 +90,33 @@ fn arrived(world: &World) -> u64 {
     world.gateway.accepted_count() as u64 + world.fhir.transactions()
 }
 
-/// Waits for the moment: an event outside of the process, and some milliseconds on top.
-fn wait_for(moment: Moment, some: u64, world: &World, service: &mut Service, rng: &mut Rng) {
-    let (left, arrived_before) = (Judge::left(world), arrived(world));
-    let end = Instant::now() + PATIENCE;
-    let mut until = |come: &mut dyn FnMut() -> bool| {
-        while !come() && service.is_running() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(2));
+impl Moment {
+    pub(super) fn any(rng: &mut Rng) -> Self {
+        match rng.u8(0..8) {
+            0 | 1 => Self::Starting,
+            2 | 3 => Self::TakingIn,
+            4..7 => Self::Delivering,
+            _ => Self::Any,
         }
-    };
-    match moment {
-        Moment::Starting => return std::thread::sleep(Duration::from_millis(rng.u64(0..100))),
-        Moment::TakingIn => until(&mut || Judge::left(world) < left),
-        Moment::Delivering => until(&mut || arrived(world) >= arrived_before + some),
-        Moment::Any => return std::thread::sleep(Duration::from_millis(rng.u64(0..1500))),
     }
-    std::thread::sleep(Duration::from_millis(rng.u64(0..60)));
+
+    /// Waits for it: an event outside of the process, and some milliseconds on top. So many files are new.
+    pub(super) fn wait_for(self, new: usize, world: &World, service: &mut Service, rng: &mut Rng) {
+        let (left, before) = (Judge::left(world), arrived(world));
+        // Each new visit goes to two: no more can be waited for.
+        let some = rng.u64(1..=2 * new as u64);
+        let end = Instant::now() + PATIENCE;
+        let mut until = |come: &mut dyn FnMut() -> bool| {
+            while !come() && service.is_running() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        };
+        match self {
+            Self::Starting => return std::thread::sleep(Duration::from_millis(rng.u64(0..100))),
+            Self::TakingIn => until(&mut || Judge::left(world) < left),
+            Self::Delivering => until(&mut || arrived(world) >= before + some),
+            Self::Any => return std::thread::sleep(Duration::from_millis(rng.u64(0..1500))),
+        }
+        std::thread::sleep(Duration::from_millis(rng.u64(0..60)));
+    }
 }

@@ -4,10 +4,12 @@
 //! No file of the state folder is ever read here, so its formats may change freely. The same code runs small in
 //! `cargo test` and large in `cargo bench -p vhr-e2e --bench survival`.
 
+pub(crate) mod ext4;
 mod judge;
 pub(crate) mod kill;
 pub(crate) mod power;
 mod recording;
+mod told;
 mod tools;
 
 use std::fmt;

@@ -8,6 +8,7 @@ use fastrand::Rng;
 
 use super::judge::{View, consistent};
 use super::recording::{Recording, Told, wish};
+use super::told::is_short_of;
 use super::{Tally, Wrong};
 use crate::harness::World;
 use crate::replay::{Disk, Event, Model};
@@ -145,9 +146,8 @@ fn ask(recording: &Recording, told: &Told, view: &View, found: &mut impl FnMut(W
         }
     }
     for short in &told.delivered {
-        let (record, endpoint) = short.split_once('@').expect("it has an endpoint");
-        let fits = |id: &&String| id.starts_with(record) && id.ends_with(&format!("@{endpoint}"));
-        let id = recording.end.receipts.keys().find(fits).expect("it was delivered");
+        let mut ids = recording.end.receipts.keys();
+        let id = ids.find(|id| is_short_of(short, id)).expect("it was delivered");
         if view.receipts.get(id) != recording.end.receipts.get(id) {
             found(Wrong::ReceiptsLost, format!("{id}: {:?}", view.receipts.get(id)));
         }

@@ -9,13 +9,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
-use sha2::{Digest, Sha256};
 use vhr_agent::demo::exports::ExportFile;
 use vhr_agent::demo::receivers::Answer;
 
 use super::judge::View;
+use super::told::{Promises, short};
 use super::tools;
-use crate::harness::{Service, Wish, World, eventually, files_below, plain, whole_keys};
+use crate::harness::{Service, TELLING, Wish, World, eventually, files_below, plain, whole_keys};
 use crate::replay::{Disk, Event, Model, Trace, note};
 
 /// How the recorded hospital, and those that its states are put into, differ from the usual.
@@ -101,7 +101,7 @@ impl Recording {
 
     /// What everybody could know at this cut.
     pub(crate) fn told(&self, cut: usize) -> Told {
-        let mut told = Told::default();
+        let (mut told, mut promises) = (Told::default(), Promises::default());
         for event in &self.trace.events[..cut] {
             match event {
                 Event::Note(name) => {
@@ -114,10 +114,14 @@ impl Recording {
                         told.accepted.insert(name.to_owned());
                     }
                 }
-                Event::Said(text) => text.lines().for_each(|line| self.said(line, &mut told)),
+                Event::Said(text) => promises.said(text),
                 _ => {}
             }
         }
+        told.delivered = promises.delivered;
+        let said = |file: &&ExportFile| promises.accepted.contains(&short(&file.bytes));
+        let files = self.files.values().filter(said);
+        told.accepted.extend(files.map(|file| file.name.clone()));
         let at = cut.checked_sub(1).map_or(0, |last| self.trace.ends[last]);
         let taken = self.taken.iter().filter(|(_, seen)| **seen <= at);
         told.at_gateway = taken.map(|(key, _)| key.clone()).collect();
@@ -128,25 +132,6 @@ impl Recording {
     pub(crate) fn key(&self, name: &str) -> String {
         whole_keys(std::slice::from_ref(&self.files[name])).remove(0)
     }
-
-    fn said(&self, line: &str, told: &mut Told) {
-        let field = |name: &str| Some(line.split_once(name)?.1.split_once('"')?.0.to_owned());
-        if line.contains(" accepted export=") {
-            let export = field("export=\"").expect("it is named");
-            let names = self.files.values().filter(|file| short(&file.bytes) == export);
-            told.accepted.extend(names.map(|file| file.name.clone()));
-        } else if line.contains(" delivered delivery=") && !line.contains("not delivered") {
-            told.delivered.extend(field("delivery=\""));
-        }
-    }
-}
-
-/// As the program shows an export.
-fn short(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)[..5]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// The world while it is recorded.
@@ -162,7 +147,7 @@ impl Recorded<'_> {
         let roots = [self.world.path("state"), self.world.exports()].map(|path| path.display().to_string());
         self.world.start_in(
             &[
-                ("VHR_LOG", OsStr::new("info,vhr_agent::deliver=debug")),
+                ("VHR_LOG", OsStr::new(TELLING)),
                 ("LD_PRELOAD", tools::recorder().as_os_str()),
                 ("VHR_RECORD_ROOTS", OsStr::new(&roots.join(":"))),
                 ("VHR_RECORD_LOG", self.log.as_os_str()),
