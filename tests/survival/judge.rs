@@ -28,6 +28,8 @@ pub(crate) struct View {
 pub(crate) struct Delivery {
     /// `MA_LK`.
     pub(crate) key: String,
+    /// The file it came in, as its kept copy tells; empty where that does not read.
+    pub(crate) file: String,
     /// Where it stands.
     pub(crate) state: String,
     /// Parked for doubt.
@@ -49,6 +51,7 @@ impl View {
                 let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
                 let delivery = Delivery {
                     key: text("key").trim_start_matches("79999/").to_owned(),
+                    file: text("file"),
                     state: text("state"),
                     in_doubt: item["detail"]["kind"] == "in-doubt",
                 };
@@ -217,9 +220,12 @@ impl Judge {
         for Dropped { name, key, export } in &self.dropped {
             if self.promises.accepted.contains(export) || !world.exports().join(name).exists() {
                 for endpoint in ENDPOINTS {
-                    if view.delivery(key, endpoint).is_none() {
-                        let what = format!("{name} was accepted and {key} is unknown for {endpoint}");
-                        found(Wrong::AcceptedLost, what);
+                    match view.delivery(key, endpoint) {
+                        Some((_, delivery)) if delivery.file == *name => {}
+                        is => {
+                            let what = format!("{name} was accepted, and of {key} for {endpoint} is known {is:?}");
+                            found(Wrong::AcceptedLost, what);
+                        }
                     }
                 }
             }
