@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
     rows.extend(power::run(power::Size {
         visits: 24,
-        states: number("STATES", 400) as usize,
+        states: number("STATES", 300) as usize,
         to_the_end: 10,
         seed,
     }));

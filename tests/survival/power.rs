@@ -39,19 +39,20 @@ pub(crate) fn run(size: Size) -> Vec<Tally> {
         }];
     }
     let recording = Recording::make(size.seed, size.visits);
-    let (said, syncs) = moments(&recording);
+    let Moments { said, syncs, open } = Moments::of(&recording);
     let told = recording.told(recording.trace.events.len());
     eprintln!(
-        "recorded: {} events, cuts at {} syncs and after {} words; {} files accepted, {} deliveries said to have arrived",
+        "recorded: {} events, cuts at {} syncs and after {} words, {} with a delivery open; {} files accepted, {} deliveries said to have arrived",
         recording.trace.events.len(),
         syncs.len(),
         said.len(),
+        open.len(),
         told.accepted.len(),
         told.delivered.len()
     );
     // Else there was nothing to lose.
     assert!(
-        told.accepted.len() == size.visits && told.delivered.len() >= size.visits * 2 - 2,
+        !open.is_empty() && told.accepted.len() == size.visits && told.delivered.len() >= size.visits * 2 - 2,
         "the recording tells too little"
     );
     let world = World::with(wish());
@@ -60,11 +61,15 @@ pub(crate) fn run(size: Size) -> Vec<Tally> {
         .map(|model| {
             let mut tally = Tally::of(format!("power cut, simulated: {}", in_words(model)));
             for nth in 0..size.states {
-                // Half of them right after something was said.
-                let from = if nth % 2 == 0 { &said } else { &syncs };
+                let to_the_end = nth % size.to_the_end == size.to_the_end - 1;
+                let from = match nth % 2 {
+                    0 => &said,
+                    // Where something might be sent twice, if it is done at all.
+                    _ if to_the_end && rng.bool() => &open,
+                    _ => &syncs,
+                };
                 let cut = from[rng.usize(0..from.len())];
                 let chance = rng.u64(..);
-                let to_the_end = nth % size.to_the_end == size.to_the_end - 1;
                 state(&recording, &world, cut, model, chance, to_the_end, &mut tally);
             }
             tally
@@ -81,13 +86,30 @@ fn in_words(model: Model) -> &'static str {
     }
 }
 
-/// The cuts after words, and all others.
-fn moments(recording: &Recording) -> (Vec<usize>, Vec<usize>) {
-    let after_a_word = |cut: &usize| {
-        let before = cut.checked_sub(1).map(|before| &recording.trace.events[before]);
-        matches!(before, Some(Event::Said(_)))
-    };
-    recording.trace.cuts().into_iter().partition(after_a_word)
+/// Cuts of three kinds. Half of all are right after something was said.
+struct Moments {
+    /// After a word.
+    said: Vec<usize>,
+    /// Before and after a sync.
+    syncs: Vec<usize>,
+    /// Any at which the gateway has taken something that nobody had been told of.
+    open: Vec<usize>,
+}
+
+impl Moments {
+    fn of(recording: &Recording) -> Self {
+        let (mut said, mut syncs, mut open) = (Vec::new(), Vec::new(), Vec::new());
+        for cut in recording.trace.cuts() {
+            let after_a_word = matches!(recording.trace.events[..cut].last(), Some(Event::Said(_)));
+            if after_a_word { &mut said } else { &mut syncs }.push(cut);
+            let told = recording.told(cut);
+            let by_gateway = |short: &&String| short.ends_with("@insurance");
+            if told.at_gateway.len() > told.delivered.iter().filter(by_gateway).count() {
+                open.push(cut);
+            }
+        }
+        Self { said, syncs, open }
+    }
 }
 
 /// One state: made, started, asked.
@@ -156,6 +178,16 @@ fn ask(recording: &Recording, told: &Told, view: &View, found: &mut impl FnMut(W
             && delivery.state != "delivered"
         {
             found(Wrong::SentAgain, format!("{id} has arrived and is {}", delivery.state));
+        }
+    }
+    // What the gateway has taken is never sent there again without a person's word.
+    for key in &told.at_gateway {
+        let is = view.delivery(key, "insurance");
+        if is.is_none_or(|(_, delivery)| delivery.state == "waiting") {
+            found(
+                Wrong::SentAgain,
+                format!("{key} is at the gateway and would be sent again: {is:?}"),
+            );
         }
     }
     consistent(view, found);
