@@ -21,6 +21,7 @@ fn whatever_a_power_cut_leaves_it_starts_and_nothing_that_was_told_is_lost() {
     for tally in power::run(power::Size {
         visits: 8,
         states: 12,
+        first_starts: 4,
         to_the_end: 6,
         seed: 3176,
     }) {

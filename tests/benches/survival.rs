@@ -1,6 +1,6 @@
 //! The big run of the survival harness, one command: `cargo bench -p vhr-e2e --bench survival`.
 //!
-//! Prints one markdown table and ends with 1 when a number that must be 0 is not. `KILLS`, `STATES`, `CUTS` and `SEED` in the
+//! Prints one markdown table and ends with 1 when a number that must be 0 is not. `KILLS`, `STATES`, `FIRST`, `CUTS` and `SEED` in the
 //! environment make it larger, smaller or another one. What it found is told on stderr, with the round it was found in.
 
 #![allow(
@@ -35,7 +35,8 @@ fn main() -> ExitCode {
     }
     rows.extend(power::run(power::Size {
         visits: 24,
-        states: number("STATES", 300) as usize,
+        states: number("STATES", 250) as usize,
+        first_starts: number("FIRST", 31) as usize,
         to_the_end: 10,
         seed,
     }));

@@ -309,7 +309,9 @@ impl Judge {
                 }
             }
         }
-        if encounters.len() != keys.len() || world.fhir.resources().get("Encounter") != Some(&keys.len()) {
+        if encounters.len() != keys.len()
+            || world.fhir.resources().get("Encounter").copied().unwrap_or_default() != keys.len()
+        {
             let what = format!("{} encounters of {} visits", encounters.len(), keys.len());
             tally.found(Wrong::SentAgain, &what);
         }

@@ -22,7 +22,9 @@ pub(crate) struct Size {
     pub(crate) visits: usize,
     /// States under each model.
     pub(crate) states: usize,
-    /// Each so manieth state also does all its work to the end.
+    /// More of them, broken off before the first word of the first start; these are all worked to their end.
+    pub(crate) first_starts: usize,
+    /// Each so manieth of the others also does all its work to the end.
     pub(crate) to_the_end: usize,
     /// Of cuts and of what survives.
     pub(crate) seed: u64,
@@ -39,12 +41,18 @@ pub(crate) fn run(size: Size) -> Vec<Tally> {
         }];
     }
     let recording = Recording::make(size.seed, size.visits);
-    let Moments { said, syncs, open } = Moments::of(&recording);
+    let Moments {
+        said,
+        syncs,
+        first,
+        open,
+    } = Moments::of(&recording);
     let told = recording.told(recording.trace.events.len());
     eprintln!(
-        "recorded: {} events, cuts at {} syncs and after {} words, {} with a delivery open; {} files accepted, {} deliveries said to have arrived",
+        "recorded: {} events, cuts at {} syncs ({} of them before the first word) and after {} words, {} with a delivery open; {} files accepted, {} deliveries said to have arrived",
         recording.trace.events.len(),
         syncs.len(),
+        first.len(),
         said.len(),
         open.len(),
         told.accepted.len(),
@@ -62,15 +70,19 @@ pub(crate) fn run(size: Size) -> Vec<Tally> {
             let mut tally = Tally::of(format!("power cut, simulated: {}", in_words(model)));
             for nth in 0..size.states {
                 let to_the_end = nth % size.to_the_end == size.to_the_end - 1;
-                let from = match nth % 2 {
-                    0 => &said,
-                    // Where something might be sent twice, if it is done at all.
-                    _ if to_the_end && rng.bool() => &open,
+                let from = match (to_the_end, rng.u8(0..4)) {
+                    // Where something might be sent twice: it shows in doing it.
+                    (true, 0 | 1) => &open,
+                    (_, 0 | 2) => &said,
                     _ => &syncs,
                 };
                 let cut = from[rng.usize(0..from.len())];
                 let chance = rng.u64(..);
                 state(&recording, &world, cut, model, chance, to_the_end, &mut tally);
+            }
+            for nth in 0..size.first_starts {
+                let cut = first[nth * first.len() / size.first_starts];
+                state(&recording, &world, cut, model, rng.u64(..), true, &mut tally);
             }
             tally
         })
@@ -86,29 +98,39 @@ fn in_words(model: Model) -> &'static str {
     }
 }
 
-/// Cuts of three kinds. Half of all are right after something was said.
+/// Cuts of several kinds. Half of all are right after something was said.
 struct Moments {
     /// After a word.
     said: Vec<usize>,
     /// Before and after a sync.
     syncs: Vec<usize>,
+    /// Of these, those before anything was said.
+    first: Vec<usize>,
     /// Any at which the gateway has taken something that nobody had been told of.
     open: Vec<usize>,
 }
 
 impl Moments {
     fn of(recording: &Recording) -> Self {
-        let (mut said, mut syncs, mut open) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut said, mut syncs, mut first, mut open) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for cut in recording.trace.cuts() {
             let after_a_word = matches!(recording.trace.events[..cut].last(), Some(Event::Said(_)));
             if after_a_word { &mut said } else { &mut syncs }.push(cut);
+            if said.is_empty() {
+                first.push(cut);
+            }
             let told = recording.told(cut);
             let by_gateway = |short: &&String| short.ends_with("@insurance");
             if told.at_gateway.len() > told.delivered.iter().filter(by_gateway).count() {
                 open.push(cut);
             }
         }
-        Self { said, syncs, open }
+        Self {
+            said,
+            syncs,
+            first,
+            open,
+        }
     }
 }
 
