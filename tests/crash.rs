@@ -20,9 +20,9 @@ fn however_often_it_is_killed_every_visit_arrives_once_or_waits_in_doubt() {
 fn whatever_a_power_cut_leaves_it_starts_and_nothing_that_was_told_is_lost() {
     for tally in power::run(power::Size {
         visits: 8,
-        states: 12,
+        states: 8,
         first_starts: 4,
-        to_the_end: 6,
+        to_the_end: 4,
         seed: 3176,
     }) {
         assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);

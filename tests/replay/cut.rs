@@ -18,6 +18,8 @@ const PAGE: u64 = 4096;
 pub(crate) enum Model {
     /// Nothing.
     None,
+    /// No data, but every change of names and lengths: the empty files that a journal of names leaves.
+    Names,
     /// Of each file's data the beginning, torn at a sector; of the changes of names and lengths the first few.
     Prefix,
     /// Of each file's data any pages; of the changes of names and lengths any.
@@ -60,6 +62,11 @@ impl Disk {
             match (event, model) {
                 _ if !pending(nth) => disk.apply(event),
                 (_, Model::All | Model::None) => {}
+                (_, Model::Names) => {
+                    if event.is_meta() {
+                        disk.apply(event);
+                    }
+                }
                 (Event::Write { node, at, bytes }, Model::Prefix) => {
                     let (left, torn) = writes_left.entry(*node).or_default();
                     if *left > 0 {

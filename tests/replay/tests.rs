@@ -72,6 +72,12 @@ fn what_was_not_synced_is_lost_and_what_was_is_not() {
 }
 
 #[test]
+fn a_file_of_which_only_the_name_survives_is_empty() {
+    let ops = vec![open(2, CREATE, "/s/a"), write(2, 0, "one"), rename("/s/a", "/s/b")];
+    assert_eq!(left(&trace(ops), Model::Names, 0), files([("b", b"")]));
+}
+
+#[test]
 fn a_rename_is_lost_until_its_folder_is_synced() {
     let mut ops = vec![
         open(2, CREATE, "/s/a"),

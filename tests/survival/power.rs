@@ -13,7 +13,7 @@ use super::{Tally, Wrong};
 use crate::harness::World;
 use crate::replay::{Disk, Event, Model};
 
-const MODELS: [Model; 3] = [Model::None, Model::Prefix, Model::Pages];
+const MODELS: [Model; 4] = [Model::None, Model::Names, Model::Prefix, Model::Pages];
 
 /// How much.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub(crate) struct Size {
     pub(crate) visits: usize,
     /// States under each model.
     pub(crate) states: usize,
-    /// More of them, broken off before the first word of the first start; these are all worked to their end.
+    /// More of them, the first start broken off: the earliest cuts there are, one by one, each worked to its end.
     pub(crate) first_starts: usize,
     /// Each so manieth of the others also does all its work to the end.
     pub(crate) to_the_end: usize,
@@ -81,7 +81,7 @@ pub(crate) fn run(size: Size) -> Vec<Tally> {
                 state(&recording, &world, cut, model, chance, to_the_end, &mut tally);
             }
             for nth in 0..size.first_starts {
-                let cut = first[nth * first.len() / size.first_starts];
+                let cut = first[nth % first.len()];
                 state(&recording, &world, cut, model, rng.u64(..), true, &mut tally);
             }
             tally
@@ -92,6 +92,7 @@ pub(crate) fn run(size: Size) -> Vec<Tally> {
 fn in_words(model: Model) -> &'static str {
     match model {
         Model::None => "nothing unsynced survives",
+        Model::Names => "of the unsynced only names survive",
         Model::Prefix => "a torn beginning survives",
         Model::Pages => "any pages and names survive",
         Model::All => "all survives",
@@ -236,6 +237,7 @@ fn finish(
             Wrong::WouldNotStart,
             format!("it ended with {:?}: {}", done.code, done.err),
         );
+        return 0;
     }
     let after = match View::of(world) {
         Ok(view) => view,
