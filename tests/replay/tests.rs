@@ -169,7 +169,7 @@ fn a_torn_beginning_ends_at_a_sector_and_after_it_comes_nothing() {
         assert!(whole.starts_with(torn));
         // Whole writes, or torn at a sector.
         assert!(
-            [700, 1700, 2400].contains(&torn.len()) || torn.len() % 512 == 0,
+            [700, 1700, 2400].contains(&torn.len()) || torn.len().is_multiple_of(512),
             "{}",
             torn.len()
         );

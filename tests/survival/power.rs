@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use fastrand::Rng;
 
@@ -135,7 +136,7 @@ impl Moments {
     }
 }
 
-/// One state: made, started, asked.
+/// One state: made, started, asked. Where something is found, the state is kept: the next recording has other cuts.
 fn state(
     recording: &Recording,
     world: &World,
@@ -146,32 +147,64 @@ fn state(
     tally: &mut Tally,
 ) {
     tally.cuts += 1;
-    let told = recording.told(cut);
     let disk = Disk::after(&recording.trace, cut, model, &mut Rng::with_seed(chance));
+    let mut sound = true;
     let mut found = |wrong, what: String| {
+        sound = false;
         tally.found(wrong, &format!("cut {cut}, {model:?}, chance {chance}: {what}"));
     };
-    // For the rest of this state: another world, whose receivers have seen nothing yet.
+    // Where it works on: another world, whose receivers have seen nothing yet.
     let fresh = to_the_end.then(|| World::with(wish()));
-    let world = fresh.as_ref().unwrap_or(world);
-    let folder = world.path("state");
+    let in_doubt = judged(
+        recording,
+        &disk,
+        cut,
+        fresh.as_ref().unwrap_or(world),
+        to_the_end,
+        &mut found,
+    );
+    if !sound {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("found-{model:?}-{cut}-{chance}"));
+        // That of an earlier run, perhaps.
+        let _ = fs::remove_dir_all(&kept);
+        disk.make(&kept).expect("a new folder under target");
+        eprintln!("  as it was found: {}", kept.display());
+    }
+    tally.in_doubt += in_doubt;
+}
+
+/// Starts the program on what is left, and asks it. Gives how many are in doubt at the end.
+fn judged(
+    recording: &Recording,
+    disk: &Disk,
+    cut: usize,
+    world: &World,
+    to_the_end: bool,
+    found: &mut impl FnMut(Wrong, String),
+) -> usize {
+    let (told, folder) = (recording.told(cut), world.path("state"));
     if folder.exists() {
         fs::remove_dir_all(&folder).expect("our own folder");
     }
     disk.make(&folder).expect("our own folder");
+    // Before its first sync there is nothing: as if it had never run.
     let before = if folder.exists() {
-        match View::of(world) {
-            Ok(view) => view,
-            Err(why) => return found(Wrong::WouldNotStart, why),
-        }
+        View::of(world)
     } else {
-        // Before its first sync: as if it had never run.
-        View::default()
+        Ok(View::default())
     };
-    ask(recording, &told, &before, &mut found);
+    let before = match before {
+        Ok(view) => view,
+        Err(why) => {
+            found(Wrong::WouldNotStart, why);
+            return 0;
+        }
+    };
+    ask(recording, &told, &before, found);
     if to_the_end {
-        let in_doubt = finish(recording, &told, &before, world, &mut found);
-        tally.in_doubt += in_doubt;
+        finish(recording, &told, &before, world, found)
+    } else {
+        0
     }
 }
 

@@ -46,11 +46,11 @@ pub(crate) unsafe extern "C" fn openat(folder: c_int, path: *const c_char, flags
     };
     let mut state = recorder.lock();
     let descriptor = call();
-    if descriptor >= 0 {
-        if let Some(handle) = state.follow(descriptor) {
-            let fields = [Field::Number(handle), Field::Number(flags as u64), Field::Bytes(&name)];
-            recorder.record(&mut state, b'o', &fields);
-        }
+    if descriptor >= 0
+        && let Some(handle) = state.follow(descriptor)
+    {
+        let fields = [Field::Number(handle), Field::Number(flags as u64), Field::Bytes(&name)];
+        recorder.record(&mut state, b'o', &fields);
     }
     descriptor
 }
