@@ -16,5 +16,7 @@ mod faults;
 mod field;
 mod intake;
 mod peers;
+mod replay;
 mod secrecy;
 mod story;
+mod survival;

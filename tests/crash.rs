@@ -1,93 +1,38 @@
-//! The process is ended at any moment, again and again: nothing is lost, and nothing arrives twice.
+//! The process is ended, or the power cut, at any moment, again and again: nothing is lost, and nothing arrives twice.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::Duration;
 
-use fastrand::Rng;
-
-use crate::harness::{World, eventually, plain, whole_keys};
-
-const VISITS: usize = 60;
-const KILLS: usize = 12;
+use crate::harness::{World, plain, whole_keys};
+use crate::survival::{Tally, ext4, kill, power};
 
 #[test]
 fn however_often_it_is_killed_every_visit_arrives_once_or_waits_in_doubt() {
-    let world = World::new();
-    let files = plain(501, VISITS);
-    let keys: BTreeSet<String> = whole_keys(&files).into_iter().collect();
-    let mut rng = Rng::with_seed(3176);
-    let mut files_left = files.iter();
-    let mut killed_in_the_middle = 0;
-    for round in 0..KILLS {
-        for file in files_left.by_ref().take(VISITS / KILLS) {
-            world.drop_in(&file.name, &file.bytes);
-        }
-        let before = world.gateway.accepted_count() as u64 + world.fhir.transactions();
-        let service = world.service();
-        // A moment counted in what has arrived, and some milliseconds on top: the machine may be slow.
-        let more = if round % 4 == 3 {
-            0
-        } else {
-            rng.u64(1..(VISITS / KILLS) as u64)
-        };
-        eventually("some of it arrives", || {
-            world.gateway.accepted_count() as u64 + world.fhir.transactions() >= before + more
-        });
-        std::thread::sleep(Duration::from_millis(rng.u64(0..80)));
-        service.kill();
-        let now = world.gateway.accepted_count() as u64 + world.fhir.transactions();
-        killed_in_the_middle += usize::from(now > before);
-    }
-    assert!(
-        killed_in_the_middle > KILLS / 2,
-        "the kills came too early to say anything"
-    );
-    world.run(&["run", "--once", "--now"]);
-    let done = world.run(&["run", "--once", "--now"]);
-    assert!(matches!(done.code, Some(0 | 65)), "{done:?}");
+    let tally = kill::run(kill::Size {
+        kills: 20,
+        look_every: 10,
+        seed: 3176,
+        source: r#"after = "delete""#,
+    });
+    assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);
+}
 
-    // FHIR: conditional requests make sending again harmless.
-    let encounters = world.encounters();
-    assert_eq!(encounters.keys().cloned().collect::<BTreeSet<_>>(), keys);
-    assert!(
-        encounters.values().all(|versions| versions.len() == 1),
-        "{encounters:?}"
-    );
-    assert_eq!(world.fhir.resources()["Encounter"], VISITS);
-    // The gateway: once, or in doubt; never twice, never forgotten.
-    let claims: BTreeMap<String, usize> = world.claims().into_iter().collect();
-    assert!(claims.values().all(|times| *times == 1), "{claims:?}");
-    let parked: BTreeSet<String> = world
-        .listed("parked")
-        .iter()
-        .map(|item| {
-            assert_eq!(item["detail"]["kind"], "in-doubt", "{item}");
-            assert!(item["id"].as_str().unwrap().ends_with("@insurance"), "{item}");
-            item["key"].as_str().unwrap().trim_start_matches("79999/").to_owned()
-        })
-        .collect();
-    eprintln!(
-        "killed {killed_in_the_middle} times in the middle, {} in doubt at the gateway",
-        parked.len()
-    );
-    assert_eq!(done.code, Some(if parked.is_empty() { 0 } else { 65 }));
-    // Each has its receipt, or is one of those in doubt.
-    let mut receipts: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for row in world.receipts() {
-        *receipts.entry((row[1].clone(), row[3].clone())).or_default() += 1;
+#[test]
+fn whatever_a_power_cut_leaves_it_starts_and_nothing_that_was_told_is_lost() {
+    for tally in power::run(power::Size {
+        visits: 8,
+        states: 8,
+        first_starts: 4,
+        to_the_end: 4,
+        seed: 3176,
+    }) {
+        assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);
     }
-    for key in &keys {
-        assert_eq!(receipts.get(&("vhr".into(), key.clone())), Some(&1), "{key}");
-        let receipt = receipts.get(&("insurance".into(), key.clone()));
-        match parked.contains(key) {
-            true => assert_eq!(receipt, None, "{key} is in doubt and has a receipt"),
-            false => {
-                assert_eq!(receipt, Some(&1), "{key}");
-                assert_eq!(claims.get(key), Some(&1), "{key}");
-            }
-        }
-    }
+}
+
+#[test]
+fn after_a_power_cut_on_a_real_ext4_nothing_that_was_told_is_lost() {
+    let tally = ext4::run(ext4::Size { cuts: 2, seed: 3176 });
+    assert!(tally.is_clean(), "{}\n{tally}", Tally::HEAD);
 }
 
 #[test]

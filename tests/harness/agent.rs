@@ -1,5 +1,6 @@
 //! The real binary: run to its end, or as a service.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -57,11 +58,16 @@ impl Service {
 
     /// Starts it with another choice of what to log.
     pub(crate) fn start_logging(log: &str, arguments: &[&str], temporary: &Path) -> Self {
+        Self::start_in(&[("VHR_LOG", OsStr::new(log))], arguments, temporary)
+    }
+
+    /// Starts it with this in its environment.
+    pub(crate) fn start_in(environment: &[(&str, &OsStr)], arguments: &[&str], temporary: &Path) -> Self {
         let mut command = Command::new(exe());
         command
             .env_clear()
             .env("TMPDIR", temporary)
-            .env("VHR_LOG", log)
+            .envs(environment.iter().copied())
             .args(arguments);
         // Windows needs these to open a socket at all.
         for name in ["SystemRoot", "TEMP"] {

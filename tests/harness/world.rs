@@ -1,6 +1,7 @@
 //! One hospital: a temporary folder with exports, state and configuration, and the two receivers.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +13,14 @@ use vhr_agent::demo::receivers::{Ca, Fhir, FhirOptions, Gateway, GatewayOptions,
 use super::agent::{Done, Service, build_plugin};
 use super::files;
 
+/// What is logged where what has arrived is to be said, too.
+pub(crate) const TELLING: &str = "info,vhr_agent::deliver=debug";
+
 /// How this hospital differs from the usual one: lines of the configuration, and the receivers' options.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
+    /// The state folder, below the hospital's.
+    pub(crate) state: &'static str,
     /// When a file counts as complete.
     pub(crate) settle: &'static str,
     /// More lines for the source.
@@ -36,6 +42,7 @@ pub(crate) struct Wish {
 impl Default for Wish {
     fn default() -> Self {
         Self {
+            state: "state",
             settle: r#"settle = "100ms""#,
             source: "",
             fhir: Some(String::new()),
@@ -114,7 +121,7 @@ impl World {
         let mut text = format!(
             "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n[plugins]\ndir = \"{}\"\n\
              [[source]]\nname = \"his\"\npath = \"{}\"\nplugin = \"vn.qd3176\"\nrescan = \"1s\"\n{}\n{}\n",
-            at("state"),
+            at(wish.state),
             at("plugins"),
             at("exports"),
             wish.settle,
@@ -176,10 +183,20 @@ impl World {
 
     /// Starts the program with these arguments and the configuration.
     pub(crate) fn start(&self, arguments: &[&str]) -> Service {
+        self.start_in(&[("VHR_LOG", OsStr::new("info"))], arguments)
+    }
+
+    /// Starts the program so that it also says what has arrived.
+    pub(crate) fn start_telling(&self, arguments: &[&str]) -> Service {
+        self.start_in(&[("VHR_LOG", OsStr::new(TELLING))], arguments)
+    }
+
+    /// Starts the program with these arguments and the configuration, and this in its environment.
+    pub(crate) fn start_in(&self, environment: &[(&str, &OsStr)], arguments: &[&str]) -> Service {
         let config = self.config().display().to_string();
         let mut all = arguments.to_vec();
         all.extend(["--config", &config]);
-        Service::start(&all, &self.path("tmp"))
+        Service::start_in(environment, &all, &self.path("tmp"))
     }
 
     /// Runs the program with these arguments and the configuration to its end.
