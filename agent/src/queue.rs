@@ -551,6 +551,14 @@ impl Queue {
         Ok(self.history.set_seen(path, seen)?)
     }
 
+    /// Forgets what was seen under a path: nothing is there any more.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn forget_path(&self, path: &[u8; 16]) -> Result<(), Error> {
+        Ok(self.history.forget_path(path)?)
+    }
+
     /// Writes down that the source file of an export was archived or deleted.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ pub struct Storage {
     pub key: SecretSource,
     /// How long an export is kept after its last delivery has ended.
     pub keep: Duration,
+    /// How long its receipts are kept after that.
+    pub receipts: Duration,
 }
 
 /// `[plugins]`

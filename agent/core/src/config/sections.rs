@@ -41,9 +41,11 @@ pub(super) fn storage(mut table: Table<'_>) -> Option<Storage> {
     let dir = table.required("dir", r#"dir = "/var/lib/vhr-agent""#, values::local_path);
     let key = table.optional("key", values::secret);
     let keep = table.optional("keep", |value| values::duration(value, Duration::ZERO, LONGEST));
+    let receipts = table.optional("receipts", |value| values::duration(value, Duration::ZERO, LONGEST));
     table.end();
     let dir = dir?;
     Some(Storage {
+        receipts: receipts.unwrap_or(LONGEST),
         key: key.unwrap_or_else(|| SecretSource::File(dir.join("storage.key"))),
         keep: keep.unwrap_or(30 * DAY),
         dir,
