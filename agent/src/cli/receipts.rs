@@ -1,7 +1,6 @@
 //! `receipts`: proof of what was sent, with the endpoint's reference. Read from the journal, whether the service runs or not.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use vhr_core::config::Site;
@@ -57,7 +56,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
         places: HashMap::new(),
         released: HashSet::new(),
         told: HashSet::new(),
-        text: format!("\u{feff}{HEAD}\n"),
+        rows: Vec::new(),
     };
     for entry in entries(&folder, &keys).map_err(unread)? {
         if let Entry::Standing(Standing {
@@ -72,7 +71,9 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     for entry in entries(&folder, &keys).map_err(unread)? {
         receipts.read(entry.map_err(unread)?);
     }
-    let text = receipts.text;
+    receipts.rows.sort_by_key(|(at, _)| *at);
+    let rows = receipts.rows.into_iter().map(|(_, row)| row + "\n");
+    let text = format!("\u{feff}{HEAD}\n{}", rows.collect::<String>());
     match &options.csv {
         None => print(text.trim_start_matches('\u{feff}'))?,
         Some(path) => std::fs::write(path, text)
@@ -114,7 +115,7 @@ impl Wanted {
     }
 }
 
-/// Receipts as they are read from the journal, in its order.
+/// Receipts as they are read from the journal.
 struct Receipts {
     wanted: Wanted,
     spool: Spool,
@@ -123,7 +124,7 @@ struct Receipts {
     released: HashSet<RecordId>,
     /// What was told of the others: how they stand may be told more than once.
     told: HashSet<(DeliveryId, Timestamp)>,
-    text: String,
+    rows: Vec<(Timestamp, String)>,
 }
 
 impl Receipts {
@@ -192,8 +193,7 @@ impl Receipts {
             &delivery.record.to_string(),
             &export,
         ];
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "{}", cells.map(cell).join(","));
+        self.rows.push((receipt.at, cells.map(cell).join(",")));
     }
 
     /// Facility and `MA_LK` of a record, where the spool still tells.
