@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch as signal};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use vhr_core::config::{self, Config, Kind, Source};
 use vhr_core::delivery::{ReasonKind, State};
 use vhr_core::id::{EndpointId, ExportId};
@@ -34,8 +34,10 @@ mod upkeep;
 
 pub use build::{Store, build, load_plugins, newest_plugin};
 
-/// Files of one source taken in side by side: enough to hide the waiting for the disk.
-const SIDE_BY_SIDE: usize = 2;
+/// Files of one source taken in side by side: enough to hide the waiting for the disk, whose syncs they share.
+const SIDE_BY_SIDE: usize = 8;
+/// They are together no larger than this, bytes, unless a single one is.
+const TOGETHER: u64 = 16 * 1024 * 1024;
 /// When stopping, a file that is being taken in is given this long.
 const STOPPING: Duration = Duration::from_secs(20);
 
@@ -468,7 +470,7 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
 /// newer. Says how many are not dealt with.
 async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, stop: &signal::Receiver<bool>) -> u64 {
     let mut steps = JoinSet::new();
-    let mut undone = 0;
+    let (mut undone, mut together) = (0, 0);
     let mut before = None;
     for found in files {
         if *stop.borrow() {
@@ -479,21 +481,32 @@ async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, sto
             undone += 1;
             continue;
         }
-        while steps.len() >= SIDE_BY_SIDE {
-            undone += u64::from(!matches!(steps.join_next().await, Some(Ok(true))));
+        let size = found.look.size;
+        while steps.len() >= SIDE_BY_SIDE || (!steps.is_empty() && together + size > TOGETHER) {
+            let (done, size) = ended(steps.join_next().await);
+            undone += u64::from(!done);
+            together -= size;
         }
+        together += size;
         let (done, next) = oneshot::channel();
         let turn = Turn {
             before: before.replace(next),
             _done: done,
         };
         let (agent, source) = (Arc::clone(agent), source.clone());
-        steps.spawn(async move { step(&agent, &source, &found, turn).await });
+        // A panic is a bug of ours; the others go on.
+        let step = tokio::spawn(async move { step(&agent, &source, &found, turn).await });
+        steps.spawn(async move { (step.await.unwrap_or(false), size) });
     }
-    while let Some(ended) = steps.join_next().await {
-        undone += u64::from(!matches!(ended, Ok(true)));
+    while !steps.is_empty() {
+        undone += u64::from(!ended(steps.join_next().await).0);
     }
     undone
+}
+
+/// Whether a file was dealt with, and its size.
+fn ended(step: Option<Result<(bool, u64), JoinError>>) -> (bool, u64) {
+    step.and_then(Result::ok).unwrap_or_default()
 }
 
 /// A place in the order in which files are accepted.
