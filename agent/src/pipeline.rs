@@ -21,10 +21,11 @@ use crate::deliver::{Courier, Until};
 use crate::digest::Keyed;
 use crate::endpoint;
 use crate::map::{self, Mapper, profiles};
+use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue};
 use crate::spool::{self, Index, Part, Spool};
-use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently};
+use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
 use crate::{clock, control, intake, memory, report, state};
 
 mod build;
@@ -40,6 +41,8 @@ const SIDE_BY_SIDE: usize = 2;
 const MENDED_AT_MOST: u32 = 3;
 /// When stopping, a file that is being taken in is given this long.
 const STOPPING: Duration = Duration::from_secs(20);
+/// A claim that takes longer is told as trouble: a large file over a slow line takes minutes.
+const CLAIM: Duration = Duration::from_secs(10 * 60);
 /// How often the status is written down for when the service is not running.
 const SNAPSHOT: Duration = Duration::from_secs(30);
 
@@ -144,6 +147,8 @@ pub struct Agent {
     pub couriers: Vec<Arc<Courier>>,
     /// The plugins in use, by id.
     pub plugins: BTreeMap<String, Plugin>,
+    /// What is out of reach, and was.
+    pub outages: Arc<Outages>,
     /// What each watcher sees, by source.
     pub sights: Mutex<BTreeMap<String, Arc<Mutex<Sight>>>>,
     mapper: Mapper,
@@ -202,8 +207,11 @@ impl Agent {
         found: &Found,
         now: Timestamp,
     ) -> Result<Option<spool::Received>, StepError> {
+        let sight = self.sight(&source.name);
+        let folder = source.path.clone();
         let (agent, source, found) = (Arc::clone(self), source.clone(), found.clone());
-        let claimed = spawn_blocking(move || intake::claim(&agent.spool, &source, &found.path, found.look, now)).await;
+        let claiming = spawn_blocking(move || intake::claim(&agent.spool, &source, &found.path, found.look, now));
+        let claimed = patiently(&sight, &folder, CLAIM, claiming).await;
         Ok(claimed.map_err(|_| StepError::Panic)??)
     }
 
@@ -308,6 +316,8 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
         tasks.spawn(watch(Arc::clone(&agent), source, halted.clone()));
     }
     tasks.spawn(mending(Arc::clone(&agent), halted.clone()));
+    let outages = Outages::keep(Arc::clone(&agent), halted.clone());
+    tasks.spawn(async { Ok(outages.await?) });
     tasks.spawn(snapshots(Arc::clone(&agent), halted));
     tracing::info!(site = agent.config.site.facility, "running");
     let mut stop = stop;
@@ -323,6 +333,7 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
             first_end = ended.unwrap_or(Ok(()));
         }
     }
+    agent.outages.stop().await?;
     agent.queue.snapshot(true).await?;
     first_end
 }
@@ -349,8 +360,11 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
         let pass = watcher.pass(|path, look| agent.done(path, look)).await;
         retire_left(agent, &source, &pass.left).await.ok();
         left.waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
-        left.waiting += take_in_all(agent, &source, pass.found, &stop).await;
+        let taking_in = take_in_all(agent, &source, pass.found, &stop);
+        // What a share that hangs does not let go of waits for the next pass.
+        left.waiting += unless_silent(&watcher.sight(), taking_in).await.unwrap_or(1);
     }
+    agent.look_at_sources();
     loop {
         let mut tasks = JoinSet::new();
         for courier in &agent.couriers {
@@ -372,6 +386,7 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
         left.for_a_person += tally.parked;
     }
     left.for_a_person += agent.set_aside_so_far() - before;
+    agent.outages.end_of_pass().await?;
     agent.queue.snapshot(true).await?;
     control::write_snapshot(agent, false);
     Ok(left)
@@ -613,6 +628,11 @@ impl Agent {
             .expect("nothing panics while holding it")
             .insert(source.name.clone(), watcher.sight());
         watcher
+    }
+
+    fn sight(&self, source: &str) -> Arc<Mutex<Sight>> {
+        let mut sights = self.sights.lock().expect("nothing panics while holding it");
+        Arc::clone(sights.entry(source.to_owned()).or_default())
     }
 
     /// What is wrong with a source's folder at the moment.

@@ -20,6 +20,7 @@ use crate::keys::Keys;
 use crate::spool::{self, RecordRow};
 
 mod apply;
+mod aside;
 mod history;
 mod live;
 mod look;
@@ -147,6 +148,8 @@ pub struct Queue {
     unknown: Mutex<HashMap<DeliveryId, (State, Position)>>,
     damage: Mutex<Damage>,
     rebuilt: Option<Timestamp>,
+    /// Endpoints that a person wants tried.
+    asked: Mutex<BTreeSet<EndpointId>>,
     /// Exports of which something did not read.
     hurt: Mutex<BTreeSet<ExportId>>,
     /// Rings when there is one more of them.
@@ -179,6 +182,7 @@ impl Queue {
             unknown: Mutex::default(),
             damage: Mutex::new(start.damage),
             rebuilt: None,
+            asked: Mutex::default(),
             hurt: Mutex::default(),
             hurt_bell: Notify::new(),
             wake: Notify::new(),
@@ -405,7 +409,8 @@ impl Queue {
         self.write_step(&taken.id, &taken.state, sync, now).await
     }
 
-    /// Writes down how an attempt ended. Synced when this returns.
+    /// Writes down how an attempt ended. Synced when this returns. On a full disk it may be tried again; nobody else touches
+    /// the delivery meanwhile.
     ///
     /// # Errors
     /// When it could not be written down.
@@ -416,7 +421,9 @@ impl Queue {
             _ => state,
         };
         let written = self.write_step(id, &state, Sync::Now, now).await;
-        self.lock_busy().remove(id);
+        if !written.as_ref().is_err_and(Error::is_full) {
+            self.lock_busy().remove(id);
+        }
         written
     }
 
@@ -440,6 +447,10 @@ impl Queue {
             return Err(Error::Newer(id.clone()));
         }
         self.write_step(id, &state, Sync::Now, now).await?;
+        if matches!(state, State::Waiting { .. }) {
+            let mut asked = self.asked.lock().expect("nothing panics while holding it");
+            asked.insert(id.endpoint.clone());
+        }
         self.wake.notify_waiters();
         Ok(state)
     }
@@ -656,7 +667,11 @@ impl Queue {
         }
         let _no_snapshot = self.changes.read().await;
         self.unapplied.fetch_add(1, Ordering::SeqCst);
-        let positions = self.journal.append(&entries, sync).await?;
+        let written = self.journal.append(&entries, sync).await;
+        if matches!(written, Err(journal::Error::Full)) {
+            self.unapplied.fetch_sub(1, Ordering::SeqCst);
+        }
+        let positions = written?;
         for (position, entry) in positions.into_iter().zip(&entries) {
             self.apply(position, entry)?;
         }

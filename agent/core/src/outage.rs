@@ -17,6 +17,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
     /// What sort of thing.
+    #[serde(rename = "thing")]
     pub what: What,
     /// Which of them, as configured.
     pub name: String,

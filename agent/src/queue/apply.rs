@@ -129,7 +129,7 @@ impl Queue {
             Entry::Moved { at, rows, .. } => rows
                 .iter()
                 .try_for_each(|(old, row)| self.apply_moved(position, *old, row, *at)),
-            Entry::Retired { .. } => Ok(()),
+            Entry::Retired { .. } | Entry::Outage(_) => Ok(()),
         }
     }
 
