@@ -4,12 +4,11 @@
 //! passes a wake-up, never data: whatever it loses, the queue finds again.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use vhr_core::believe::Clocks;
 use vhr_core::config;
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
@@ -167,7 +166,7 @@ impl Courier {
             }
             let allowed = self.lock_pulse().line.allows(now);
             let room = match allowed {
-                _ if full.lasts() => 0,
+                _ if full.lasts(Instant::now()) => 0,
                 Allowed::UpTo(at_once) => at_once.saturating_sub(attempts.len()),
                 Allowed::One => 1usize.saturating_sub(attempts.len()),
                 Allowed::NoneBefore(_) => 0,
@@ -217,7 +216,7 @@ impl Courier {
                     }
                 }
             }
-            let nap = match full.lasts() {
+            let nap = match full.lasts(Instant::now()) {
                 true => full.nap(),
                 false => self.nap(now, allowed, attempts.len() + settling.len() > 0),
             };
@@ -359,7 +358,7 @@ impl Courier {
     }
 
     fn disk_full(&self, full: &mut Full) {
-        if full.again() {
+        if full.again(Instant::now()) {
             tracing::error!(endpoint = %self.endpoint, "the disk is full; nothing is sent until there is room");
         }
         self.lock_pulse().trouble = Some(full_disk());
