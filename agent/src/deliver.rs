@@ -132,14 +132,14 @@ impl Courier {
     /// When the queue can no longer be written; nothing more is sent then.
     pub async fn run(self: Arc<Self>, until: Until, mut stop: watch::Receiver<bool>) -> Result<(), queue::Error> {
         let began = clock::now();
-        let mut full = Full::default();
+        let mut disk = Full::default();
         while let Err(e) = self.put_in_order(began).await {
             if !e.is_full() || until != Until::Stopped {
                 return Err(e);
             }
-            self.disk_full(&mut full);
+            self.disk_full(&mut disk);
             tokio::select! {
-                () = tokio::time::sleep(full.nap()) => {}
+                () = tokio::time::sleep(disk.nap()) => {}
                 _ = stop.changed() => return Ok(()),
             }
         }
@@ -166,7 +166,7 @@ impl Courier {
             }
             let allowed = self.lock_pulse().line.allows(now);
             let room = match allowed {
-                _ if full.lasts(Instant::now()) => 0,
+                _ if disk.lasts(Instant::now()) => 0,
                 Allowed::UpTo(at_once) => at_once.saturating_sub(attempts.len()),
                 Allowed::One => 1usize.saturating_sub(attempts.len()),
                 Allowed::NoneBefore(_) => 0,
@@ -204,7 +204,7 @@ impl Courier {
                     return Ok(());
                 }
                 if let Until::Idle { .. } = until {
-                    if full.nap() > PATIENCE {
+                    if disk.nap() > PATIENCE {
                         return Ok(());
                     }
                     let next = match allowed {
@@ -216,8 +216,8 @@ impl Courier {
                     }
                 }
             }
-            let nap = match full.lasts(Instant::now()) {
-                true => full.nap(),
+            let nap = match disk.lasts(Instant::now()) {
+                true => disk.nap(),
                 false => self.nap(now, allowed, attempts.len() + settling.len() > 0),
             };
             tokio::select! {
@@ -226,12 +226,12 @@ impl Courier {
                     let outcome = match outcome {
                         Err(e) if e.is_full() => {
                             self.not_begun(&taken, &mut shared);
-                            self.disk_full(&mut full);
+                            self.disk_full(&mut disk);
                             continue;
                         }
                         outcome => outcome?,
                     };
-                    if full.over() {
+                    if disk.over() {
                         self.outages.answered(What::Disk, "journal");
                     }
                     self.release(&taken, &outcome, &mut shared);
@@ -490,6 +490,7 @@ impl Courier {
             Ok(drained) => drained,
             Err(_) => {
                 attempts.shutdown().await;
+                settling.shutdown().await;
                 Ok(())
             }
         }

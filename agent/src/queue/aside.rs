@@ -64,6 +64,20 @@ impl Queue {
     }
 }
 
+#[cfg(test)]
+impl Queue {
+    /// As if the disk were full, or not.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.journal.full.store(full, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// All that was written down.
+    pub(crate) fn told_entries(&self) -> Vec<Entry> {
+        let entries = self.journal.entries(journal::Position::default()).unwrap();
+        entries.map(|placed| placed.unwrap().entry).collect()
+    }
+}
+
 impl Error {
     /// The disk is full: nothing was written, and it may be tried again.
     pub fn is_full(&self) -> bool {

@@ -481,8 +481,7 @@ async fn on_a_full_disk_nothing_is_forgotten_and_all_goes_on_when_there_is_room(
     let world = World::new();
     let records = world.accept(1, &[(1, 1), (2, 2)]).await;
     let on_its_way = world.take(1).await.remove(0);
-    let full = |full| world.queue.journal.full.store(full, Ordering::SeqCst);
-    full(true);
+    world.queue.set_full(true);
     // A second one cannot begin: it is let go, and waits as before.
     let second = world
         .queue
@@ -506,7 +505,7 @@ async fn on_a_full_disk_nothing_is_forgotten_and_all_goes_on_when_there_is_room(
     assert_eq!(others[0].id, second.id);
     let asked = world.queue.ask(&on_its_way.id, at(3), |state| state.retry(at(3))).await;
     assert!(matches!(asked, Err(Error::Busy(_))), "{asked:?}");
-    full(false);
+    world.queue.set_full(false);
     world.queue.settle(&on_its_way.id, delivered, at(2)).await.unwrap();
     assert_eq!(world.state(on_its_way.id.record).name(), "delivered");
     // What could not be written does not keep snapshots from being taken.
@@ -552,7 +551,5 @@ async fn an_outage_is_written_down_and_read_back() {
     };
     world.queue.outages(vec![outage.clone()]).await.unwrap();
     let world = world.reopen();
-    let read: Vec<_> = world.queue.journal.entries(Position::default()).unwrap().collect();
-    assert_eq!(read.len(), 1);
-    assert_eq!(read[0].as_ref().unwrap().entry, Entry::Outage(outage));
+    assert_eq!(world.queue.told_entries(), [Entry::Outage(outage)]);
 }
