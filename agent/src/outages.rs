@@ -256,3 +256,90 @@ pub fn read(state: &Path) -> Sign {
 fn path(state: &Path) -> PathBuf {
     state.join("alive")
 }
+
+#[cfg(test)]
+mod tests {
+    use vhr_core::config;
+
+    use super::*;
+    use crate::journal::Entry;
+    use crate::keys::Keys;
+
+    fn outages(state: &Path, keys: &Keys) -> (Arc<Queue>, Outages) {
+        let text = format!(
+            "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n\
+             [[source]]\nname = \"his\"\npath = \"/srv/his\"\nplugin = \"vn.qd3176\"\n\
+             [[endpoint]]\nname = \"vhr\"\nkind = \"fhir\"\nurl = \"https://example.org\"\n",
+            state.display()
+        );
+        let config = config::parse(&text, "test.toml").unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let queue = Arc::new(Queue::open(state, keys.clone(), clock::now()).unwrap());
+        let outages = Outages::resume(&config, Arc::clone(&queue), clock::now());
+        (queue, outages)
+    }
+
+    fn told(queue: &Queue) -> Vec<Outage> {
+        let entries = queue.told_entries().into_iter();
+        let outages = entries.filter_map(|entry| match entry {
+            Entry::Outage(outage) => Some(outage),
+            _ => None,
+        });
+        outages.collect()
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_down_on_a_full_disk_is_written_down_later_in_its_order() {
+        let state = tempfile::tempdir().unwrap();
+        let (queue, outages) = outages(state.path(), &Keys::generate(clock::now()));
+        queue.set_full(true);
+        outages.intake_paused(true);
+        assert!(!outages.write().await.unwrap());
+        outages.failed(What::Endpoint, "vhr", Kind::NoConnection, 1);
+        assert!(!outages.write().await.unwrap());
+        queue.set_full(false);
+        outages.intake_paused(false);
+        assert!(outages.write().await.unwrap());
+        let told = told(&queue);
+        assert_eq!(
+            (told[0].what, told[1].what, told.len()),
+            (What::Disk, What::Endpoint, 2)
+        );
+        assert_eq!((told[0].kinds.clone(), told[0].to), (vec![Kind::DiskFull], None));
+        assert_eq!(outages.since(What::Disk, "intake"), None);
+    }
+
+    #[tokio::test]
+    async fn what_was_open_at_a_stop_goes_on_and_what_is_not_configured_any_more_ends() {
+        let state = tempfile::tempdir().unwrap();
+        let keys = Keys::generate(clock::now());
+        let (queue, before) = outages(state.path(), &keys);
+        before.failed(What::Endpoint, "vhr", Kind::NoConnection, 1);
+        before.failed(What::Endpoint, "gone", Kind::NoConnection, 1);
+        before.stop().await.unwrap();
+        let stopped = read(state.path());
+        assert!(stopped.stopped);
+        drop((queue, before));
+        let (queue, after) = outages(state.path(), &keys);
+        assert!(after.since(What::Endpoint, "vhr").is_some());
+        after.end_of_pass().await.unwrap();
+        let told = told(&queue);
+        assert_eq!(told.len(), 3, "two begins, one end: {told:?}");
+        assert_eq!((told[2].name.as_str(), told[2].to), ("gone", stopped.at));
+        assert_eq!(
+            read(state.path()).at,
+            stopped.at,
+            "a single pass is no sign of life of the service"
+        );
+    }
+
+    #[test]
+    fn a_sign_of_life_that_does_not_read_tells_its_time_all_the_same() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(read(state.path()).at, None, "it never ran");
+        std::fs::write(path(state.path()), "").unwrap();
+        let sign = read(state.path());
+        let now = clock::now();
+        assert!(sign.at.is_some_and(|at| now.since(at) < Duration::from_secs(600)));
+        assert!(!sign.stopped);
+    }
+}

@@ -116,7 +116,10 @@ impl World {
 
 async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId) -> DeliveryId {
     let export = ExportId::from_bytes([1; 32]);
-    let bundles = BTreeMap::from([("r4".to_owned(), r#"{"entry":[{"fullUrl":"urn:uuid:1"}],"end":true}"#.to_owned())]);
+    let bundles = BTreeMap::from([(
+        "r4".to_owned(),
+        r#"{"entry":[{"fullUrl":"urn:uuid:1"}],"end":true}"#.to_owned(),
+    )]);
     let plugin = PluginRef {
         id: "vn.test".into(),
         version: "1.0.0".into(),
