@@ -16,6 +16,7 @@ mod disk;
 mod faults;
 mod field;
 mod intake;
+mod outages;
 mod peers;
 mod replay;
 mod secrecy;

@@ -10,6 +10,7 @@ use crate::{logging, report};
 
 mod check;
 mod map;
+mod outages;
 pub(crate) mod output;
 mod plugin;
 mod queue;
@@ -44,6 +45,8 @@ enum Verb {
     Queue(queue::Options),
     /// Biên nhận / proof of what was sent
     Receipts(receipts::Options),
+    /// Những lúc không gửi được, làm bằng chứng khi gửi chậm / when what was out of reach: evidence for late sending
+    Outages(outages::Options),
     /// Dành cho người viết plugin / for those who write plugins
     Plugin(plugin::Options),
 }
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
         Verb::Status(options) => status::run(&options),
         Verb::Queue(options) => queue::run(&options),
         Verb::Receipts(options) => receipts::run(&options),
+        Verb::Outages(options) => outages::run(&options),
         Verb::Plugin(options) => plugin::run(&options),
     };
     match done {

@@ -120,7 +120,10 @@ impl BatchWriter {
     /// # Errors
     /// When it cannot be written.
     pub fn add(&mut self, body: &[u8]) -> Result<(u64, u32), Error> {
-        let packed = self.packer.compress(body).map_err(io_error("pack into", &self.temporary))?;
+        let packed = self
+            .packer
+            .compress(body)
+            .map_err(io_error("pack into", &self.temporary))?;
         let sealed = self.piece(packed, false);
         let length =
             u32::try_from(sealed.len() + LENGTH).map_err(|_| damaged(&self.temporary, "a record of 4 GiB".into()))?;
@@ -140,7 +143,10 @@ impl BatchWriter {
     /// When it cannot be written or synced.
     pub fn finish(mut self, index: &Index) -> Result<(), Error> {
         let text = serde_json::to_vec(index).expect("an index has no keys but strings");
-        let packed = self.packer.compress(&text).map_err(io_error("pack into", &self.temporary))?;
+        let packed = self
+            .packer
+            .compress(&text)
+            .map_err(io_error("pack into", &self.temporary))?;
         let sealed = self.piece(packed, true);
         let write = |file: &mut BufWriter<File>| {
             file.write_all(&sealed)?;
