@@ -9,6 +9,7 @@ use crate::report::{Exit, Failure};
 use crate::{logging, report};
 
 mod check;
+mod key;
 mod map;
 pub(crate) mod output;
 mod plugin;
@@ -44,6 +45,8 @@ enum Verb {
     Queue(queue::Options),
     /// Biên nhận / proof of what was sent
     Receipts(receipts::Options),
+    /// Khóa: xem, đổi, gửi giữ, khôi phục / keys: look, rotate, escrow, recover
+    Key(key::Options),
     /// Dành cho người viết plugin / for those who write plugins
     Plugin(plugin::Options),
 }
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
         Verb::Status(options) => status::run(&options),
         Verb::Queue(options) => queue::run(&options),
         Verb::Receipts(options) => receipts::run(&options),
+        Verb::Key(options) => key::run(&options),
         Verb::Plugin(options) => plugin::run(&options),
     };
     match done {

@@ -13,7 +13,7 @@ use super::{ConfigOption, run::read_config};
 use crate::journal::{self, Entry, Position};
 use crate::report::{Exit, Failure};
 use crate::spool::Spool;
-use crate::{clock, state};
+use crate::state;
 
 /// Of `receipts`.
 #[derive(Debug, clap::Args)]
@@ -42,8 +42,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     }
     let failed = |e| Failure::environment("the journal cannot be read", e);
     let folder = config.storage.dir.join("journal");
-    let keys = state::open_keys(&config.storage, clock::now())
-        .map_err(|e| Failure::environment("the journal cannot be read", e))?;
+    let keys = state::open_keys(&config.storage).map_err(|e| Failure::environment("the journal cannot be read", e))?;
     let spool = Spool::existing(&config.storage.dir, keys.clone());
     let mut places: HashMap<RecordId, (ExportId, u64, u32)> = HashMap::new();
     let mut text = String::from(
