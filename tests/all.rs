@@ -15,6 +15,7 @@ mod delivery;
 mod faults;
 mod field;
 mod intake;
+mod keys;
 mod peers;
 mod replay;
 mod secrecy;
