@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use vhr_core::time::Timestamp;
 
 use crate::digest::Keyed;
 use crate::secret::Secret;
-use crate::spool::write_synced;
+use crate::spool::{sync_folder, write_synced};
 
 pub mod escrow;
 
@@ -250,6 +251,20 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has a source of randomness");
     bytes
+}
+
+/// Gives a file another name in the same folder, durably; says which, or none where there is no such file. A person may still
+/// find what opens it.
+pub(crate) fn put_aside(path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".old-{}", now.millis()));
+    let aside = PathBuf::from(aside);
+    fs::rename(path, &aside)?;
+    path.parent().map_or(Ok(()), sync_folder).map_err(io::Error::other)?;
+    Ok(Some(aside))
 }
 
 /// Any text can be a storage key: the key proper is derived from it.

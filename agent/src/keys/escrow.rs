@@ -21,7 +21,7 @@ use age::{DecryptError, Decryptor, EncryptError, Encryptor};
 use serde::{Deserialize, Serialize};
 use vhr_core::time::Timestamp;
 
-use super::{Keys, Ring};
+use super::{Keys, Ring, put_aside};
 use crate::digest::sha256_hex;
 use crate::spool::{self, write_synced};
 
@@ -59,6 +59,9 @@ pub enum Error {
     /// It cannot be written.
     #[error("the escrow could not be written")]
     Write(#[source] spool::Error),
+    /// The one before cannot be set aside.
+    #[error("the escrow that lies there could not be set aside")]
+    Aside(#[source] std::io::Error),
     /// No identity in the file.
     #[error(
         "tệp không có khóa bí mật AGE-SECRET-KEY-1…; nếu tệp có mật khẩu, hãy giải mã nó bằng `age -d` trước (there is no \
@@ -177,18 +180,24 @@ pub fn open(bytes: &[u8], identities: &str) -> Result<Keys, Error> {
 /// # Errors
 /// When it cannot be written.
 pub fn keep(dir: &Path, keys: &Keys, recipients: &Recipients, now: Timestamp) -> Result<bool, Error> {
-    let there = fs::read(dir.join(KEPT)).ok();
-    let current = |note: &Written| {
-        note.file == KEPT
-            && note.recipients == recipients.texts()
-            && note.masters == ids(keys)
-            && there.as_deref().is_some_and(|bytes| note.sha256 == sha256_hex(bytes))
-    };
-    if written(dir).iter().any(current) {
+    let path = dir.join(KEPT);
+    let there = fs::read(&path).ok();
+    let noted = written(dir).into_iter().find(|note| {
+        let same = |bytes| note.sha256 == sha256_hex(bytes);
+        note.file == KEPT && there.as_deref().is_some_and(same)
+    });
+    if noted
+        .as_ref()
+        .is_some_and(|note| note.recipients == recipients.texts() && note.masters == ids(keys))
+    {
         return Ok(false);
     }
     let bytes = seal(keys, recipients, now)?;
-    write_synced(&dir.join(KEPT), &bytes).map_err(Error::Write)?;
+    // What may hold a key that the keyring does not have (any more) is the last that remembers it.
+    if there.is_some() && !noted.is_some_and(|note| note.masters.iter().all(|id| ids(keys).contains(id))) {
+        put_aside(&path, now).map_err(Error::Aside)?;
+    }
+    write_synced(&path, &bytes).map_err(Error::Write)?;
     note(dir, KEPT, &bytes, keys, recipients, now)?;
     Ok(true)
 }
@@ -323,5 +332,20 @@ mod tests {
         assert!(keep(&rotated, to(&[&one.0, &other.0])));
         let bytes = fs::read(dir.path().join(KEPT)).unwrap();
         assert_eq!(open(&bytes, &other.1).unwrap().list(), rotated.list());
+    }
+
+    #[test]
+    fn an_escrow_that_knows_a_key_more_than_the_keyring_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (recipient, text) = identity();
+        let recipients = Recipients::parse(&[recipient]).unwrap();
+        let old = Keys::generate(now());
+        let new = old.rotated(now());
+        keep(dir.path(), &new, &recipients, now()).unwrap();
+        keep(dir.path(), &old, &recipients, now()).unwrap();
+        let aside = dir.path().join(format!("{KEPT}.old-{}", now().millis()));
+        let masters = |path: &Path| open(&fs::read(path).unwrap(), &text).unwrap().list();
+        assert_eq!(masters(&aside), new.list());
+        assert_eq!(masters(&dir.path().join(KEPT)), old.list());
     }
 }

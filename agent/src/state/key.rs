@@ -13,9 +13,8 @@ use vhr_core::config::{SecretSource, Storage};
 use vhr_core::time::Timestamp;
 
 use super::{Error, make_private, open_mended, prepare};
-use crate::keys::{self, KeyId, Keys};
+use crate::keys::{self, KeyId, Keys, put_aside};
 use crate::secret::{self, Secret};
-use crate::spool::sync_folder;
 
 /// A storage key given by hand has at least so many characters.
 pub const SHORTEST: usize = 32;
@@ -49,7 +48,7 @@ pub fn rewrap(storage: &Storage, new: Option<Secret>, now: Timestamp) -> Result<
     };
     key.announce(&new)?;
     keys.write(&storage.dir, &new)?;
-    key.mend(&new)
+    key.settle(&new)
 }
 
 /// What a recovery did.
@@ -85,7 +84,12 @@ pub fn recover(storage: &Storage, keys: &Keys, force: bool, now: Timestamp) -> R
     let mut set_aside = Vec::new();
     let old = keys::NAMES.map(|name| storage.dir.join(name)).into_iter();
     for path in old.chain(if new_key { key.files() } else { Vec::new() }) {
-        set_aside.extend(put_aside(&path, now)?);
+        let failed = |source| Error::Io {
+            act: "set aside",
+            path: path.clone(),
+            source,
+        };
+        set_aside.extend(put_aside(&path, now).map_err(failed)?);
     }
     if new_key {
         key.write(&secret)?;
@@ -148,24 +152,32 @@ impl<'a> StorageKey<'a> {
             return Ok(());
         }
         let is_right = |place: SecretSource| secret::read(&place).is_ok_and(|read| read == *right);
-        if ![self.beside(""), self.beside(".copy")]
-            .into_iter()
-            .flatten()
-            .all(is_right)
-        {
+        let places = [self.beside(""), self.beside(".copy")];
+        if !places.into_iter().flatten().all(is_right) {
             tracing::warn!("the storage key or its copy was missing, damaged or another; both are written anew");
-            self.write(right)?;
+            return self.settle(right);
         }
-        let Some(new) = self.beside(".new") else { return Ok(()) };
-        let Some(path) = path_of(&new).filter(|path| path.exists()) else {
+        self.remove_new()
+    }
+
+    /// The key and its copy, where they are ours; then none is left that was to take their place.
+    fn settle(&self, secret: &Secret) -> Result<(), Error> {
+        if self.is_ours() {
+            self.write(secret)?;
+        }
+        self.remove_new()
+    }
+
+    fn remove_new(&self) -> Result<(), Error> {
+        let Some(path) = self.files().pop().filter(|path| path.exists()) else {
             return Ok(());
         };
         let failed = |source| Error::Io {
             act: "remove",
-            path: path.to_owned(),
+            path: path.clone(),
             source,
         };
-        fs::remove_file(path).map_err(failed)
+        fs::remove_file(&path).map_err(failed)
     }
 
     /// Lays a key of our own making beside the old one, before anything is sealed under it.
@@ -189,6 +201,7 @@ impl<'a> StorageKey<'a> {
 
     /// The files of a key that is one.
     fn files(&self) -> Vec<PathBuf> {
+        // The new one last.
         let all = ["", ".copy", ".new"].map(|end| self.beside(end));
         let paths = all.iter().flatten().filter_map(path_of);
         paths.map(Path::to_owned).collect()
@@ -229,25 +242,6 @@ fn there(storage: &Storage, now: Timestamp) -> Result<(Keys, Secret), Error> {
 fn fresh() -> Secret {
     let key: [u8; 32] = keys::random();
     Secret::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-}
-
-/// Under another name in the same folder; a person may still find the key to it.
-fn put_aside(path: &Path, now: Timestamp) -> Result<Option<PathBuf>, Error> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".old-{}", now.millis()));
-    let aside = PathBuf::from(name);
-    let failed = |source| Error::Io {
-        act: "set aside",
-        path: path.to_owned(),
-        source,
-    };
-    fs::rename(path, &aside).map_err(failed)?;
-    let folder = path.parent().map_or(Ok(()), sync_folder);
-    folder.map_err(|e| failed(std::io::Error::other(e)))?;
-    Ok(Some(aside))
 }
 
 /// The master keys that the files of a state folder say they are sealed under.
