@@ -19,6 +19,8 @@ use crate::{clock, desk, status};
 const MAX_REQUEST: u64 = 1024 * 1024;
 /// Lists can be long.
 const MAX_REPLY: u64 = 256 * 1024 * 1024;
+/// When the socket cannot be opened, it is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Nobody waits longer for the other end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,7 +44,11 @@ pub fn write_snapshot(agent: &Agent, running: bool) {
 ///
 /// # Errors
 /// None: a connection that fails is given up.
-pub async fn serve(listener: Listener, agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
+pub async fn serve(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
+    let listener = tokio::select! {
+        listener = listen(&agent.config.storage.dir) => listener,
+        _ = stop.changed() => return Ok(()),
+    };
     loop {
         tokio::select! {
             stream = listener.accept() => {
@@ -58,6 +64,21 @@ pub async fn serve(listener: Listener, agent: Arc<Agent>, mut stop: signal::Rece
             }
             _ = stop.changed() => return Ok(()),
         }
+    }
+}
+
+/// Opens the socket. What sends and takes in does not wait for it: on a full disk it may not be possible at once.
+async fn listen(dir: &Path) -> Listener {
+    let mut told = false;
+    loop {
+        match Listener::bind(dir) {
+            Ok(listener) => return listener,
+            Err(e) if !std::mem::replace(&mut told, true) => {
+                tracing::warn!(why = %e, "the control socket cannot be opened; it is tried again");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

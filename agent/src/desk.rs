@@ -288,7 +288,10 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
             accepted_at: row.at.to_rfc3339(),
             state: closed.map_or(state, |_| CLOSED).to_owned(),
             detail: None,
-            text: closed.map_or_else(|| why.clone(), |at| format!("{} ({why})", queue.closed_for(*at))),
+            text: closed.map_or_else(
+                || why.clone(),
+                |at| format!("{} ({why})", queue.closed_for(*at, aside.seq)),
+            ),
         };
         (aside.seq, item)
     };

@@ -37,6 +37,11 @@ impl Room {
         (self.total / PAUSE_SHARE).min(PAUSE_BELOW)
     }
 
+    /// Whether a file of this size can be taken in: its copy and what is made of it take its size again, at most.
+    pub fn fits(self, size: u64) -> bool {
+        self.free >= self.watermark().saturating_add(size.saturating_mul(2))
+    }
+
     /// Whether input pauses. It goes on when there is a quarter more than the watermark, so that it does not flutter.
     pub fn pauses(self, paused: bool) -> bool {
         let mark = self.watermark();

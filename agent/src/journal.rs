@@ -25,7 +25,7 @@ mod entry;
 mod segment;
 mod writer;
 
-pub use entry::{Accepted, Counts, Entry, First};
+pub use entry::{Accepted, Counts, Entry, First, Standing, Stood};
 use segment::{Frames, Passed};
 use writer::Writer;
 
@@ -160,6 +160,49 @@ impl Journal {
         let entries = entries.iter().map(segment::pack).collect();
         self.appends.send(Append { entries, sync, done }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// The numbers of the files that are no longer written to, oldest first.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn finished(&self) -> Result<Vec<u32>, Error> {
+        let newest = self.end().segment;
+        let mut segments = segment::list(&self.folder)?;
+        segments.retain(|segment| *segment < newest);
+        Ok(segments)
+    }
+
+    /// All entries of one file, in order; damage as with [`Journal::entries`].
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn entries_of(&self, segment: u32) -> Result<impl Iterator<Item = Result<Placed, Error>> + use<>, Error> {
+        let all = self.entries(Position { segment, offset: 0 })?;
+        Ok(all.take_while(move |placed| match placed {
+            Ok(placed) => placed.at.segment == segment,
+            Err(Error::Damaged(at)) => at.segment == segment,
+            Err(_) => true,
+        }))
+    }
+
+    /// Removes a file of which nothing is needed any more. Gives the bytes that came free.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, segment: u32) -> Result<u64, Error> {
+        let path = segment::path(&self.folder, segment);
+        let size = fs::metadata(&path).map_err(failed("read", &path))?.len();
+        fs::remove_file(&path).map_err(failed("remove", &path))?;
+        sync_folder(&self.folder)?;
+        Ok(size)
+    }
+
+    /// What the files take on the disk, bytes.
+    pub fn size(&self) -> u64 {
+        let files = segment::list(&self.folder).unwrap_or_default().into_iter();
+        let sizes = files.filter_map(|segment| fs::metadata(segment::path(&self.folder, segment)).ok());
+        sizes.map(|metadata| metadata.len()).sum()
     }
 
     /// All entries from `from` on, in order. A damaged stretch is passed over and told as an error item.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch as signal};
+use tokio::sync::{Notify, oneshot, watch as signal};
 use tokio::task::{JoinSet, spawn_blocking};
 use vhr_core::config::{self, Config, Kind, Source};
 use vhr_core::delivery::{ReasonKind, State};
@@ -29,19 +29,15 @@ use crate::{clock, control, intake, memory, report, state};
 
 mod build;
 mod mend;
-
-use mend::Mended;
+mod retire;
+mod upkeep;
 
 pub use build::{Store, build, load_plugins, newest_plugin};
 
 /// Files of one source taken in side by side: enough to hide the waiting for the disk.
 const SIDE_BY_SIDE: usize = 2;
-/// An export that is damaged again and again is mended so many times in one run.
-const MENDED_AT_MOST: u32 = 3;
 /// When stopping, a file that is being taken in is given this long.
 const STOPPING: Duration = Duration::from_secs(20);
-/// How often the status is written down for when the service is not running.
-const SNAPSHOT: Duration = Duration::from_secs(30);
 
 /// Why the agent cannot start, or has to stop.
 #[derive(Debug, thiserror::Error)]
@@ -90,9 +86,6 @@ pub enum Error {
     /// An endpoint.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
-    /// The control socket.
-    #[error("the control socket cannot be opened")]
-    Control(#[source] std::io::Error),
 }
 
 /// Why one file was not taken in this time. It comes up again.
@@ -146,6 +139,10 @@ pub struct Agent {
     pub plugins: BTreeMap<String, Plugin>,
     /// What each watcher sees, by source.
     pub sights: Mutex<BTreeMap<String, Arc<Mutex<Sight>>>>,
+    /// What found no room on the disk, bytes, while nothing is taken in.
+    paused: Mutex<Option<u64>>,
+    /// Rings when there is no room for what is to be taken in.
+    pressed: Notify,
     mapper: Mapper,
     keyed: Keyed,
     _lock: state::Lock,
@@ -193,6 +190,13 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut tur
     }
     tracing::info!(export = export.short(), source = source.name, ?counts, "accepted");
     Ok(TakenIn::Accepted)
+}
+
+impl Error {
+    /// Whether it may be well again when everything is opened anew: the journal or the index could not be written any more.
+    pub fn may_pass_anew(&self) -> bool {
+        matches!(self, Self::Queue(_))
+    }
 }
 
 impl Agent {
@@ -298,8 +302,7 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
     let (halt, halted) = signal::channel(false);
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
     prepare(&agent).await?;
-    let listener = control::Listener::bind(&agent.config.storage.dir).map_err(Error::Control)?;
-    tasks.spawn(control::serve(listener, Arc::clone(&agent), halted.clone()));
+    tasks.spawn(control::serve(Arc::clone(&agent), halted.clone()));
     for courier in &agent.couriers {
         let courier = Arc::clone(courier).run(Until::Stopped, halted.clone());
         tasks.spawn(async { Ok(courier.await?) });
@@ -307,8 +310,8 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
     for source in agent.config.sources.clone() {
         tasks.spawn(watch(Arc::clone(&agent), source, halted.clone()));
     }
-    tasks.spawn(mending(Arc::clone(&agent), halted.clone()));
-    tasks.spawn(snapshots(Arc::clone(&agent), halted));
+    tasks.spawn(mend::mending(Arc::clone(&agent), halted.clone()));
+    tasks.spawn(upkeep::upkeep(Arc::clone(&agent), halted));
     tracing::info!(site = agent.config.site.facility, "running");
     let mut stop = stop;
     let mut first_end = Ok(());
@@ -323,7 +326,7 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
             first_end = ended.unwrap_or(Ok(()));
         }
     }
-    agent.queue.snapshot(true).await?;
+    upkeep::last_snapshot(&agent).await;
     first_end
 }
 
@@ -342,15 +345,47 @@ pub struct Left {
 /// When the queue can no longer be written.
 pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool>) -> Result<Left, Error> {
     prepare(agent).await?;
-    let mut left = Left::default();
     let before = agent.set_aside_so_far();
+    let mut left;
+    loop {
+        left = Left {
+            waiting: take_in_what_is_there(agent, &stop).await,
+            for_a_person: 0,
+        };
+        deliver_what_is_due(agent, at_once, &stop).await?;
+        let paused = agent.is_paused();
+        upkeep::tidy(agent).await;
+        // Where that made room on a full disk, what was left in its folder is taken in now.
+        if !paused || agent.is_paused() || *stop.borrow() {
+            break;
+        }
+    }
+    for endpoint in agent.queue.endpoints() {
+        let tally = agent.queue.tally(&endpoint);
+        left.waiting += tally.waiting + tally.sending;
+        left.for_a_person += tally.parked;
+    }
+    left.for_a_person += agent.set_aside_so_far() - before;
+    upkeep::last_snapshot(agent).await;
+    control::write_snapshot(agent, false);
+    Ok(left)
+}
+
+/// Takes in what the sources show at one look; says how much of it is not dealt with.
+async fn take_in_what_is_there(agent: &Arc<Agent>, stop: &signal::Receiver<bool>) -> u64 {
+    let mut waiting = 0;
     for source in agent.config.sources.clone() {
         let mut watcher = agent.watcher(&source);
         let pass = watcher.pass(|path, look| agent.done(path, look)).await;
-        retire_left(agent, &source, &pass.left).await.ok();
-        left.waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
-        left.waiting += take_in_all(agent, &source, pass.found, &stop).await;
+        retire::retire_left(agent, &source, &pass.left).await.ok();
+        waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
+        waiting += take_in_all(agent, &source, pass.found, stop).await;
     }
+    waiting
+}
+
+/// Delivers until nothing is due any more.
+async fn deliver_what_is_due(agent: &Arc<Agent>, at_once: bool, stop: &signal::Receiver<bool>) -> Result<(), Error> {
     loop {
         let mut tasks = JoinSet::new();
         for courier in &agent.couriers {
@@ -362,19 +397,10 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
             }
         }
         // What was damaged and could be made anew is still to be sent.
-        if mend_all(agent, &mut HashMap::new()).await == 0 || *stop.borrow() {
-            break;
+        if mend::mend_all(agent, &mut HashMap::new()).await == 0 || *stop.borrow() {
+            return Ok(());
         }
     }
-    for endpoint in agent.queue.endpoints() {
-        let tally = agent.queue.tally(&endpoint);
-        left.waiting += tally.waiting + tally.sending;
-        left.for_a_person += tally.parked;
-    }
-    left.for_a_person += agent.set_aside_so_far() - before;
-    agent.queue.snapshot(true).await?;
-    control::write_snapshot(agent, false);
-    Ok(left)
 }
 
 /// What has to be put in order before anything is sent.
@@ -413,7 +439,7 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
         };
         watcher = back;
         let taking_in = async {
-            if let Err(e) = retire_left(&agent, &source, &round.left).await {
+            if let Err(e) = retire::retire_left(&agent, &source, &round.left).await {
                 tracing::warn!(
                     source = source.name,
                     why = report::chain(&e),
@@ -438,25 +464,6 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
     }
 }
 
-/// Retires files that were accepted at an earlier look and could not go then: no right to, a share that was gone. The first
-/// that still cannot go stands for all.
-async fn retire_left(agent: &Arc<Agent>, source: &Source, left: &[Found]) -> Result<(), StepError> {
-    for found in left {
-        let Some((_, _, export)) = agent.queue.seen(&agent.path_digest(&found.path))? else {
-            continue;
-        };
-        let whole = agent
-            .queue
-            .counts(export)?
-            .is_some_and(|counts| counts.files_set_aside == 0);
-        if whole && !agent.retire(source, found, export, clock::now()).await? {
-            return Ok(());
-        }
-    }
-    agent.set_unretired(&source.name, None);
-    Ok(())
-}
-
 /// Takes in files, a few side by side, and has them accepted in their order: of two versions of a visit the later is the
 /// newer. Says how many are not dealt with.
 async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, stop: &signal::Receiver<bool>) -> u64 {
@@ -466,6 +473,11 @@ async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, sto
     for found in files {
         if *stop.borrow() {
             break;
+        }
+        // It stays where it is, and comes up again at the next look.
+        if !agent.has_room(found.look.size) {
+            undone += 1;
+            continue;
         }
         while steps.len() >= SIDE_BY_SIDE {
             undone += u64::from(!matches!(steps.join_next().await, Some(Ok(true))));
@@ -520,92 +532,7 @@ async fn step(agent: &Arc<Agent>, source: &Source, found: &Found, turn: Turn) ->
     }
 }
 
-/// Mends what did not read, as it is told.
-async fn mending(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
-    let mut tried = HashMap::new();
-    loop {
-        tokio::select! {
-            () = agent.queue.hurt_bell.notified() => {}
-            _ = stop.changed() => return Ok(()),
-        }
-        mend_all(&agent, &mut tried).await;
-    }
-}
-
-/// Mends the exports of which something did not read; says how many deliveries go on. A disk that damages whatever is written
-/// to it is not written to for ever.
-async fn mend_all(agent: &Arc<Agent>, tried: &mut HashMap<ExportId, u32>) -> usize {
-    let mut go_on = 0;
-    for export in agent.queue.take_hurt() {
-        let times = tried.entry(export).or_default();
-        *times += 1;
-        if *times > MENDED_AT_MOST {
-            continue;
-        }
-        let now = clock::now();
-        let mended = match mend::mend(agent, export, now).await {
-            Ok(Mended::Whole) => agent.queue.mended(export, now).await.map_err(StepError::Queue),
-            Ok(Mended::NoCopy) => Ok(0),
-            Err(e) => Err(e),
-        };
-        match mended {
-            Ok(mended) => go_on += mended,
-            Err(e) => tracing::warn!(
-                export = export.short(),
-                why = report::chain(&e),
-                "a damaged export was not mended"
-            ),
-        }
-    }
-    go_on
-}
-
-async fn snapshots(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
-    loop {
-        control::write_snapshot(&agent, true);
-        tokio::select! {
-            () = tokio::time::sleep(SNAPSHOT) => {}
-            _ = stop.changed() => break,
-        }
-    }
-    control::write_snapshot(&agent, false);
-    Ok(())
-}
-
 impl Agent {
-    /// Archives or deletes an accepted file, as configured. Says whether it need not be tried again; if not, that is told.
-    async fn retire(
-        self: &Arc<Self>,
-        source: &Source,
-        found: &Found,
-        export: ExportId,
-        now: Timestamp,
-    ) -> Result<bool, StepError> {
-        let (of, what) = (source.clone(), found.clone());
-        let retired = spawn_blocking(move || intake::retire(&of, &what.path, what.look)).await;
-        match retired.map_err(|_| StepError::Panic)? {
-            Ok(true) => self.queue.retired(export, now).await?,
-            Ok(false) => {}
-            Err(e) => {
-                let why = report::chain(&e);
-                if self.set_unretired(&source.name, Some(intake::unretired(source, &why))) {
-                    tracing::warn!(source = source.name, why, "accepted, but still in the folder");
-                }
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Says whether that is news.
-    fn set_unretired(&self, source: &str, why: Option<String>) -> bool {
-        let sights = self.sights.lock().expect("nothing panics while holding it");
-        let sight = sights
-            .get(source)
-            .map(|sight| sight.lock().expect("nothing panics while holding it"));
-        sight.is_some_and(|mut sight| sight.set_unretired(why))
-    }
-
     fn watcher(&self, source: &Source) -> Watcher {
         let watcher = Watcher::new(source.clone());
         self.sights

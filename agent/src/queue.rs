@@ -20,11 +20,13 @@ use crate::keys::Keys;
 use crate::spool::{self, RecordRow};
 
 mod apply;
+mod compact;
 mod history;
 mod live;
 mod look;
 mod rows;
 mod snapshot;
+mod standing;
 mod tally;
 
 use apply::Start;
@@ -37,7 +39,7 @@ pub use tally::{SourceCounts, SourceTally, Tally};
 
 /// How many waiting deliveries are looked at to find the next that may go.
 const LOOK_AHEAD: usize = 512;
-/// A snapshot is taken when the journal has grown by this many bytes.
+/// A snapshot is taken when the journal has grown by this many bytes, or by twice the snapshot where that is more.
 const SNAPSHOT_EVERY: u64 = 8 * 1024 * 1024;
 
 /// What is known of a delivery.
@@ -139,12 +141,16 @@ pub struct Queue {
     changes: RwLock<()>,
     /// Entries written and not applied: whoever waited for one was stopped in between. Then no snapshot has all.
     unapplied: AtomicU64,
-    /// Up to where the newest snapshot goes.
-    snapshot: Mutex<Position>,
+    /// Up to where the newest snapshot goes, and its size.
+    snapshot: Mutex<(Position, u64)>,
+    /// Exports whose deliveries have all ended, and since when; not those that were let go.
+    resting: Mutex<HashMap<ExportId, Timestamp>>,
     /// Being sent now; nobody else may touch them.
     busy: Mutex<HashSet<DeliveryId>>,
     /// Steps of deliveries whose export the journal did not tell of.
     unknown: Mutex<HashMap<DeliveryId, (State, Position)>>,
+    /// Files of the journal of which not enough could go.
+    looked: Mutex<compact::Looked>,
     damage: Mutex<Damage>,
     rebuilt: Option<Timestamp>,
     /// Exports of which something did not read.
@@ -174,9 +180,11 @@ impl Queue {
             steps: tokio::sync::Mutex::new(()),
             changes: RwLock::new(()),
             unapplied: AtomicU64::new(0),
-            snapshot: Mutex::new(start.end),
+            snapshot: Mutex::new((start.end, 0)),
+            resting: Mutex::new(start.resting),
             busy: Mutex::default(),
             unknown: Mutex::default(),
+            looked: Mutex::default(),
             damage: Mutex::new(start.damage),
             rebuilt: None,
             hurt: Mutex::default(),
@@ -276,6 +284,7 @@ impl Queue {
             counts,
             deliveries,
             records: records.collect(),
+            order: self.order.load(Ordering::Relaxed),
             superseded,
         };
         let told: Vec<Entry> = accepted
@@ -542,6 +551,14 @@ impl Queue {
         Ok(self.history.set_seen(path, seen)?)
     }
 
+    /// Forgets what was seen under a path: nothing is there any more.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn forget_path(&self, path: &[u8; 16]) -> Result<(), Error> {
+        Ok(self.history.forget_path(path)?)
+    }
+
     /// Writes down that the source file of an export was archived or deleted.
     ///
     /// # Errors
@@ -590,6 +607,7 @@ impl Queue {
             export,
             at: now,
             rows: moved,
+            order: self.order.load(Ordering::Relaxed),
         };
         self.write(vec![entry], Sync::Now).await
     }
@@ -619,30 +637,40 @@ impl Queue {
     /// # Errors
     /// When it cannot be written; everything is in the journal all the same.
     pub async fn snapshot(&self, at_stop: bool) -> Result<(), Error> {
-        let last = *self.snapshot.lock().expect("nothing panics while holding it");
-        if self.journal.end().beyond(last) < if at_stop { 1 } else { SNAPSHOT_EVERY } {
+        let (last, size) = *self.snapshot.lock().expect("nothing panics while holding it");
+        let every = if at_stop { 1 } else { SNAPSHOT_EVERY.max(2 * size) };
+        if self.journal.end().beyond(last) < every {
             return Ok(());
         }
+        self.snapshot_now(at_stop).await.map(drop)
+    }
+
+    /// Takes a snapshot; says whether that was possible.
+    async fn snapshot_now(&self, at_stop: bool) -> Result<bool, Error> {
         let alone = self.changes.write().await;
         if self.unapplied.load(Ordering::SeqCst) > 0 {
-            return Ok(());
+            return Ok(false);
         }
         let end = self.journal.end();
-        let history = self.history.counts()?;
-        let top = snapshot::Top::new(
+        let mut top = snapshot::Top::new(
             end,
             at_stop,
             self.order.load(Ordering::Relaxed),
             self.lock_tallies().clone(),
-            history,
+            self.history.counts(),
         );
+        top.resting = self
+            .lock_resting()
+            .iter()
+            .map(|(export, since)| (*export, *since))
+            .collect();
         let made = snapshot::make(top, &self.lock_live());
         drop(alone);
         // First what it relies on, then the snapshot itself.
         self.history.sync(&self.state)?;
-        made.write(&self.state, &self.keys).map_err(Error::Snapshot)?;
-        *self.snapshot.lock().expect("nothing panics while holding it") = end;
-        Ok(())
+        let size = made.write(&self.state, &self.keys).map_err(Error::Snapshot)?;
+        *self.snapshot.lock().expect("nothing panics while holding it") = (end, size);
+        Ok(true)
     }
 
     async fn write_step(&self, id: &DeliveryId, state: &State, sync: Sync, now: Timestamp) -> Result<(), Error> {
@@ -655,17 +683,22 @@ impl Queue {
             return Ok(());
         }
         let _no_snapshot = self.changes.read().await;
+        self.append(entries, sync).await
+    }
+
+    /// The same for one who holds `changes` already.
+    async fn append(&self, entries: Vec<Entry>, sync: Sync) -> Result<(), Error> {
         self.unapplied.fetch_add(1, Ordering::SeqCst);
-        let positions = self.journal.append(&entries, sync).await?;
-        for (position, entry) in positions.into_iter().zip(&entries) {
+        let positions = self.journal.append(&entries, sync).await;
+        // On a full disk nothing was written, and it may be tried again.
+        if let Err(journal::Error::Full) = positions {
+            self.unapplied.fetch_sub(1, Ordering::SeqCst);
+        }
+        for (position, entry) in positions?.into_iter().zip(&entries) {
             self.apply(position, entry)?;
         }
         self.unapplied.fetch_sub(1, Ordering::SeqCst);
         Ok(())
-    }
-
-    fn next_order(&self) -> u64 {
-        self.order.fetch_add(1, Ordering::Relaxed)
     }
 
     fn lock_live(&self) -> std::sync::MutexGuard<'_, Live> {
@@ -674,6 +707,18 @@ impl Queue {
 
     fn lock_busy(&self) -> std::sync::MutexGuard<'_, HashSet<DeliveryId>> {
         self.busy.lock().expect("nothing panics while holding it")
+    }
+
+    fn lock_unknown(&self) -> std::sync::MutexGuard<'_, HashMap<DeliveryId, (State, Position)>> {
+        self.unknown.lock().expect("nothing panics while holding it")
+    }
+
+    fn lock_looked(&self) -> std::sync::MutexGuard<'_, compact::Looked> {
+        self.looked.lock().expect("nothing panics while holding it")
+    }
+
+    fn lock_resting(&self) -> std::sync::MutexGuard<'_, HashMap<ExportId, Timestamp>> {
+        self.resting.lock().expect("nothing panics while holding it")
     }
 
     fn lock_tallies(&self) -> std::sync::MutexGuard<'_, Tallies> {

@@ -541,6 +541,34 @@ pub(crate) fn quarantine(state: &Path, path: &Path, kind: &str, why: &str, now: 
     path.parent().map_or(Ok(()), sync_folder)
 }
 
+/// Removes from the quarantine what was derived (indexes, snapshots) and set aside before this time: it was made anew.
+pub(crate) fn forget_derived(state: &Path, before: Timestamp) {
+    let entries = fs::read_dir(state.join("quarantine")).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let derived = name.starts_with("index-") || name.starts_with("snapshot-");
+        let digits = name
+            .trim_end_matches(".why.txt")
+            .trim_end_matches('+')
+            .rsplit('-')
+            .next();
+        let since = digits
+            .and_then(|digits| digits.parse().ok())
+            .map(Timestamp::from_millis);
+        if derived && since.is_some_and(|since| since < before) {
+            // What cannot be removed now is tried again the next time.
+            let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// How many things lie in the quarantine.
+pub(crate) fn quarantined(state: &Path) -> u64 {
+    let entries = fs::read_dir(state.join("quarantine")).into_iter().flatten().flatten();
+    let notes = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".why.txt");
+    entries.filter(|entry| !notes(&entry.file_name())).count() as u64
+}
+
 fn io_error(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| {

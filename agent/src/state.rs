@@ -1,7 +1,7 @@
 //! The state folder: made at the first start, for the service's account only, with the storage key in it (`state/key.rs`).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use vhr_core::config::Storage;
@@ -10,6 +10,7 @@ use vhr_core::time::Timestamp;
 use crate::keys::escrow::{self, Recipients};
 use crate::keys::{self, KeyId, Keys};
 use crate::secret::{self, Secret};
+use crate::spool;
 
 pub mod key;
 
@@ -100,6 +101,10 @@ pub fn lock(dir: &Path) -> Result<Lock, Error> {
         path: path.clone(),
         source,
     };
+    if foreign(&path, false) {
+        let aside = dir.join(format!("lock.{}", crate::clock::now().millis()));
+        fs::rename(&path, aside).map_err(failed)?;
+    }
     let mut options = OpenOptions::new();
     let mut file = options
         .read(true)
@@ -121,10 +126,50 @@ pub fn lock(dir: &Path) -> Result<Lock, Error> {
         }
         Err(TryLockError::Error(e)) => return Err(failed(e)),
     }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed)?;
+    // For whoever comes second. On a full disk it may not be possible.
+    let _ = file
+        .rewind()
+        .and_then(|()| writeln!(file, "{:<10}", std::process::id()));
     Ok(Lock { _file: file })
+}
+
+/// Sees to it that nothing else lies where our folders are to be: it is set aside.
+///
+/// # Errors
+/// When it cannot be moved.
+pub fn own_folders(dir: &Path, now: Timestamp) -> Result<(), Error> {
+    let failed = |path: PathBuf| {
+        move |source| Error::Io {
+            act: "set aside",
+            path,
+            source,
+        }
+    };
+    let quarantine = dir.join("quarantine");
+    if foreign(&quarantine, true) {
+        let aside = dir.join(format!("quarantine.{}", now.millis()));
+        fs::rename(&quarantine, aside).map_err(failed(quarantine))?;
+    }
+    let folders = ["spool", "spool/in", "spool/out", "spool/tmp", "journal", "snapshots"];
+    let files = ["ballast", "status.json", "status.json.tmp", "control.sock"];
+    let all = folders
+        .map(|name| (name, true))
+        .into_iter()
+        .chain(files.map(|name| (name, false)));
+    for (name, folder) in all {
+        let path = dir.join(name);
+        if foreign(&path, folder) {
+            let why = if folder { "it is no folder" } else { "it is a folder" };
+            spool::quarantine(dir, &path, "foreign", why, now)
+                .map_err(|e| failed(path)(io::Error::other(crate::report::chain(&e))))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether something lies there that is not what it is to be.
+fn foreign(path: &Path, folder: bool) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_dir() != folder)
 }
 
 /// Makes the folder where absent, and opens its keys; the storage key is made at the first start where it is to be a file.

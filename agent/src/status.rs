@@ -3,18 +3,27 @@
 use std::path::Path;
 
 use vhr_core::config::{Config, Kind};
+use vhr_core::said;
+use vhr_core::say::Language;
 use vhr_core::status::{Endpoint, Plugin, Source, Status, Storage};
 use vhr_core::time::Timestamp;
 
 use crate::pipeline::Agent;
-use crate::queue::Queue;
-use crate::spool::Spool;
+use crate::queue::{Damage, Queue};
+use crate::spool::{self, Spool};
 
 /// How things are, from the running service.
 pub fn of_agent(agent: &Agent, running: bool, now: Timestamp) -> Status {
     let mut status = of_queue(&agent.config, &agent.queue, &agent.spool, now);
     status.running = running;
-    status.since = agent.since.to_rfc3339();
+    status.storage.input_paused = agent.is_paused().then(|| {
+        said!(
+            "ổ đĩa của {dir} sắp đầy: tạm ngừng nhận tệp mới (tệp vẫn nằm nguyên ở thư mục nguồn), vẫn gửi tiếp; hãy giải phóng chỗ",
+            "the disk of {dir} is nearly full: no more files are taken in (they stay where they are), sending goes on; make room on it",
+            dir = agent.config.storage.dir.display()
+        )
+        .in_language(agent.config.site.language)
+    });
     for source in &mut status.sources {
         source.seen = agent.seen(&source.name);
         source.trouble = agent.trouble(&source.name);
@@ -96,9 +105,44 @@ pub fn of_queue(config: &Config, queue: &Queue, spool: &Spool, now: Timestamp) -
         storage: Storage {
             free_bytes: free_bytes(&config.storage.dir),
             used_bytes: spool.used_bytes(),
+            journal_bytes: queue.journal_bytes(),
             index_rebuilt: queue.rebuilt().map(Timestamp::to_rfc3339),
+            input_paused: None,
+            quarantined: spool::quarantined(&config.storage.dir),
+            damage: damage(config.site.language, &queue.damage()),
         },
     }
+}
+
+/// What was found damaged at the last start, in words.
+fn damage(language: Language, damage: &Damage) -> Vec<String> {
+    let index = damage.index.as_ref().map(|why| {
+        said!(
+            "chỉ mục hỏng, đã để riêng và dựng lại từ nhật ký: {why}",
+            "the index was damaged, set aside and built anew from the journal: {why}"
+        )
+    });
+    let in_memory = damage.in_memory.then(|| {
+        said!(
+            "chỉ mục đang giữ trong bộ nhớ vì không ghi được xuống đĩa: xem chỗ trống và quyền của thư mục, rồi khởi động lại",
+            "the index is kept in memory, for it cannot be written: see to room and rights of the folder, then start again"
+        )
+    });
+    let snapshots = damage.snapshots.iter().map(|why| {
+        said!(
+            "ảnh chụp hàng đợi hỏng, đã dựng lại từ nhật ký: {why}",
+            "a snapshot of the queue was damaged and made anew from the journal: {why}"
+        )
+    });
+    let journal = (damage.journal > 0).then(|| {
+        said!(
+            "nhật ký hỏng {n} chỗ; những gì còn bản sao đã được nhận lại: chạy `vhr-agent queue verify`",
+            "the journal is damaged in {n} places; what has a copy was taken in again: run `vhr-agent queue verify`",
+            n = damage.journal
+        )
+    });
+    let all = index.into_iter().chain(in_memory).chain(snapshots).chain(journal);
+    all.map(|said| said.in_language(language)).collect()
 }
 
 /// Free on the folder's disk; 0 when it cannot be told.

@@ -21,6 +21,8 @@ pub(crate) const TELLING: &str = "info,vhr_agent::deliver=debug";
 pub(crate) struct Wish {
     /// The state folder, below the hospital's.
     pub(crate) state: &'static str,
+    /// More lines about the state folder.
+    pub(crate) storage: &'static str,
     /// When a file counts as complete.
     pub(crate) settle: &'static str,
     /// More lines for the source.
@@ -43,6 +45,7 @@ impl Default for Wish {
     fn default() -> Self {
         Self {
             state: "state",
+            storage: "",
             settle: r#"settle = "100ms""#,
             source: "",
             fhir: Some(String::new()),
@@ -119,9 +122,10 @@ impl World {
     pub(crate) fn configure(&self, wish: &Wish) {
         let at = |name: &str| self.path(name).display().to_string().replace('\\', "/");
         let mut text = format!(
-            "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n[plugins]\ndir = \"{}\"\n\
+            "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n{}\n[plugins]\ndir = \"{}\"\n\
              [[source]]\nname = \"his\"\npath = \"{}\"\nplugin = \"vn.qd3176\"\nrescan = \"1s\"\n{}\n{}\n",
             at(wish.state),
+            wish.storage,
             at("plugins"),
             at("exports"),
             wish.settle,

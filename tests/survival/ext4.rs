@@ -36,7 +36,7 @@ pub(crate) fn run(size: Size) -> Tally {
         source: r#"after = "delete""#,
         ..Wish::default()
     });
-    let disk = match Disk::new(&world.path("disk.img"), &world.path("disk")) {
+    let disk = match Disk::new(&world.path("disk.img"), &world.path("disk"), IMAGE) {
         Ok(disk) => disk,
         Err(why) => {
             eprintln!("power cuts on a real ext4: not possible here: {why}");
@@ -74,19 +74,20 @@ pub(crate) fn run(size: Size) -> Tally {
 }
 
 /// A mounted image; unmounted when dropped.
-struct Disk {
+pub(crate) struct Disk {
     image: PathBuf,
     mounted: PathBuf,
 }
 
 impl Disk {
-    fn new(image: &Path, mounted: &Path) -> Result<Self, String> {
+    /// Makes one of this size, bytes; why not, where that is not possible here.
+    pub(crate) fn new(image: &Path, mounted: &Path, size: u64) -> Result<Self, String> {
         if !cfg!(target_os = "linux") {
             return Err("this is not Linux".into());
         }
-        let made = File::create(image).and_then(|file| file.set_len(IMAGE));
+        let made = File::create(image).and_then(|file| file.set_len(size));
         made.and_then(|()| fs::create_dir(mounted)).map_err(|e| e.to_string())?;
-        run_it(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(image))?;
+        run_it(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(image))?;
         let disk = Self {
             image: image.to_owned(),
             mounted: mounted.to_owned(),

@@ -72,6 +72,8 @@ pub struct Storage {
     pub keep: Duration,
     /// Whom the keyring is kept encrypted for in `keyring.age`: recipients of `age`. By default nobody.
     pub escrow: Vec<String>,
+    /// How long its receipts are kept after that.
+    pub receipts: Duration,
 }
 
 /// `[plugins]`

@@ -103,16 +103,27 @@ pub struct Storage {
     pub free_bytes: u64,
     /// Used by exports and batches.
     pub used_bytes: u64,
+    /// Used by the journal.
+    pub journal_bytes: u64,
     /// When the index was built anew at the last start, RFC 3339.
     pub index_rebuilt: Option<String>,
+    /// Why nothing is taken in, while the disk is full.
+    pub input_paused: Option<String>,
+    /// How many things lie in the quarantine.
+    pub quarantined: u64,
+    /// What was found damaged at the last start and mended, for people.
+    pub damage: Vec<String>,
 }
 
 impl Status {
-    /// Whether somebody has to look: something is parked, set aside or refused and not dealt with, a folder or an endpoint is in trouble.
+    /// Whether somebody has to look: something is parked, set aside or refused and not dealt with, a folder, an endpoint or the
+    /// disk is in trouble.
     pub fn needs_a_person(&self) -> bool {
-        self.sources
-            .iter()
-            .any(|source| source.set_aside + source.refused > source.closed || source.trouble.is_some())
+        self.storage.input_paused.is_some()
+            || self
+                .sources
+                .iter()
+                .any(|source| source.set_aside + source.refused > source.closed || source.trouble.is_some())
             || self
                 .endpoints
                 .iter()

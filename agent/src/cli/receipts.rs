@@ -1,18 +1,20 @@
 //! `receipts`: proof of what was sent, with the endpoint's reference. Read from the journal, whether the service runs or not.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
-use vhr_core::delivery::State;
-use vhr_core::id::{ExportId, RecordId};
+use vhr_core::config::Site;
+use vhr_core::delivery::{Receipt, State};
+use vhr_core::id::{DeliveryId, ExportId, RecordId};
+use vhr_core::record::VisitKey;
 use vhr_core::time::Timestamp;
 
 use super::output::print;
 use super::{ConfigOption, run::read_config};
-use crate::journal::{self, Entry, Position};
+use crate::journal::{self, Entry, Position, Standing};
+use crate::keys::Keys;
 use crate::report::{Exit, Failure};
-use crate::spool::Spool;
+use crate::spool::{RecordRow, Spool};
 use crate::state;
 
 /// Of `receipts`.
@@ -40,68 +42,37 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
             )));
         }
     }
-    let failed = |e| Failure::environment("the journal cannot be read", e);
-    let folder = config.storage.dir.join("journal");
+    let unread = |e| Failure::environment("the journal cannot be read", e);
     let keys = state::open_keys(&config.storage).map_err(|e| Failure::environment("the journal cannot be read", e))?;
-    let spool = Spool::existing(&config.storage.dir, keys.clone());
-    let mut places: HashMap<RecordId, (ExportId, u64, u32)> = HashMap::new();
-    let mut text = String::from(
-        "\u{feff}time,endpoint,facility,MA_LK,standing,reference,sent_sha256,answer_sha256,note,record,export\n",
-    );
-    for placed in journal::entries(&folder, &keys, Position::default()).map_err(failed)? {
-        let entry = match placed {
-            Ok(placed) => placed.entry,
-            // A damaged stretch hides no other receipt; `status` and `queue verify` tell of it.
-            Err(journal::Error::Damaged(_)) => continue,
-            Err(e) => return Err(failed(e)),
-        };
-        match entry {
-            Entry::Accepted(accepted) => {
-                // The key of a visit stands in the sealed record only.
-                let rows = accepted.records.into_iter();
-                places.extend(rows.map(|row| (row.record, (accepted.export, row.offset, row.length))));
-            }
-            Entry::Moved { export, rows, .. } => {
-                let rows = rows.into_iter().map(|(_, row)| row);
-                places.extend(rows.map(|row| (row.record, (export, row.offset, row.length))));
-            }
-            Entry::Step {
-                delivery,
-                state: State::Delivered(receipt),
-                ..
-            } => {
-                let time = receipt.at.in_zone(config.site.timezone);
-                let day = &time[..10];
-                if options.from.as_deref().is_some_and(|from| day < from)
-                    || options.to.as_deref().is_some_and(|to| day > to)
-                {
-                    continue;
-                }
-                let place = places.get(&delivery.record).copied();
-                let key = place
-                    .map(|place| key_of(&spool, place, delivery.record))
-                    .unwrap_or_default();
-                let export = place.map(|(export, ..)| export.to_string()).unwrap_or_default();
-                let standing = serde_json::to_value(receipt.standing).unwrap_or_default();
-                let cells = [
-                    time.as_str(),
-                    delivery.endpoint.as_str(),
-                    &key.0,
-                    &key.1,
-                    standing.as_str().unwrap_or_default(),
-                    receipt.reference.as_deref().unwrap_or_default(),
-                    &receipt.sent_sha256,
-                    &receipt.answer_sha256,
-                    receipt.note.as_deref().unwrap_or_default(),
-                    &delivery.record.to_string(),
-                    &export,
-                ];
-                // Writing to a String cannot fail.
-                let _ = writeln!(text, "{}", cells.map(cell).join(","));
-            }
-            _ => {}
+    let folder = config.storage.dir.join("journal");
+    let mut receipts = Receipts {
+        wanted: Wanted {
+            site: config.site.clone(),
+            from: options.from.clone(),
+            to: options.to.clone(),
+        },
+        spool: Spool::existing(&config.storage.dir, keys.clone()),
+        places: HashMap::new(),
+        released: HashSet::new(),
+        told: HashSet::new(),
+        rows: Vec::new(),
+    };
+    for entry in entries(&folder, &keys).map_err(unread)? {
+        if let Entry::Standing(Standing {
+            released: Some(_),
+            records,
+            ..
+        }) = entry.map_err(unread)?
+        {
+            receipts.released.extend(records.iter().map(|stood| stood.row.record));
         }
     }
+    for entry in entries(&folder, &keys).map_err(unread)? {
+        receipts.read(entry.map_err(unread)?);
+    }
+    receipts.rows.sort_by_key(|(at, _)| *at);
+    let rows = receipts.rows.into_iter().map(|(_, row)| row + "\n");
+    let text = format!("\u{feff}{HEAD}\n{}", rows.collect::<String>());
     match &options.csv {
         None => print(text.trim_start_matches('\u{feff}'))?,
         Some(path) => std::fs::write(path, text)
@@ -110,13 +81,125 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Well)
 }
 
-/// Facility and `MA_LK` of a record; empty where the spool no longer tells.
-fn key_of(spool: &Spool, (export, offset, length): (ExportId, u64, u32), record: RecordId) -> (String, String) {
-    let head = spool
-        .batch(export)
-        .and_then(|mut batch| batch.record(record, offset, length));
-    head.map(|record| (record.head.key.facility, record.head.key.visit))
-        .unwrap_or_default()
+const HEAD: &str = "time,endpoint,facility,MA_LK,standing,reference,sent_sha256,answer_sha256,note,record,export";
+
+/// What the journal tells. A damaged stretch hides no other receipt; `status` and `queue verify` tell of it.
+fn entries(
+    folder: &Path,
+    keys: &Keys,
+) -> Result<impl Iterator<Item = Result<Entry, journal::Error>> + use<>, journal::Error> {
+    let all = journal::entries(folder, keys, Position::default())?;
+    Ok(all.filter_map(|placed| match placed {
+        Ok(placed) => Some(Ok(placed.entry)),
+        Err(journal::Error::Damaged(_)) => None,
+        Err(e) => Some(Err(e)),
+    }))
+}
+
+/// Which days are asked for.
+struct Wanted {
+    site: Site,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+impl Wanted {
+    /// The receipt's time as shown, where it is asked for.
+    fn time(&self, receipt: &Receipt) -> Option<String> {
+        let time = receipt.at.in_zone(self.site.timezone);
+        let day = &time[..10];
+        let wanted =
+            self.from.as_deref().is_none_or(|from| day >= from) && self.to.as_deref().is_none_or(|to| day <= to);
+        wanted.then_some(time)
+    }
+}
+
+/// Receipts as they are read from the journal.
+struct Receipts {
+    wanted: Wanted,
+    spool: Spool,
+    places: HashMap<RecordId, (ExportId, u64, u32)>,
+    /// Records that were let go: one later entry tells all their receipts.
+    released: HashSet<RecordId>,
+    /// What was told of the others: how they stand may be told more than once.
+    told: HashSet<(DeliveryId, Timestamp)>,
+    rows: Vec<(Timestamp, String)>,
+}
+
+impl Receipts {
+    fn read(&mut self, entry: Entry) {
+        match entry {
+            Entry::Accepted(accepted) => self.lie(accepted.export, accepted.records.iter()),
+            Entry::Moved { export, rows, .. } => self.lie(export, rows.iter().map(|(_, row)| row)),
+            Entry::Step {
+                delivery,
+                state: State::Delivered(receipt),
+                ..
+            } if !self.released.contains(&delivery.record) => self.delivered(&delivery, &receipt, None),
+            Entry::Standing(standing) => {
+                for stood in &standing.records {
+                    // The same export may be told more than once: each time it is carried on.
+                    let last = self.released.contains(&stood.row.record);
+                    if last != standing.released.is_some() {
+                        continue;
+                    }
+                    self.released.remove(&stood.row.record);
+                    self.lie(standing.export, std::iter::once(&stood.row));
+                    for (endpoint, state) in &stood.deliveries {
+                        let id = DeliveryId {
+                            record: stood.row.record,
+                            endpoint: endpoint.clone(),
+                        };
+                        if let State::Delivered(receipt) = state {
+                            self.delivered(&id, receipt, stood.key.clone());
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The key of a visit stands in the sealed record as long as that is kept.
+    fn lie<'a>(&mut self, export: ExportId, rows: impl Iterator<Item = &'a RecordRow>) {
+        for row in rows.filter(|row| !self.released.contains(&row.record)) {
+            self.places.insert(row.record, (export, row.offset, row.length));
+        }
+    }
+
+    fn delivered(&mut self, delivery: &DeliveryId, receipt: &Receipt, key: Option<VisitKey>) {
+        let Some(time) = self.wanted.time(receipt) else {
+            return;
+        };
+        if key.is_none() && !self.told.insert((delivery.clone(), receipt.at)) {
+            return;
+        }
+        let place = self.places.get(&delivery.record).copied();
+        let key = key.or_else(|| self.key_of(place?, delivery.record));
+        let (facility, visit) = key.map(|key| (key.facility, key.visit)).unwrap_or_default();
+        let export = place.map(|(export, ..)| export.to_string()).unwrap_or_default();
+        let standing = serde_json::to_value(receipt.standing).unwrap_or_default();
+        let cells = [
+            time.as_str(),
+            delivery.endpoint.as_str(),
+            &facility,
+            &visit,
+            standing.as_str().unwrap_or_default(),
+            receipt.reference.as_deref().unwrap_or_default(),
+            &receipt.sent_sha256,
+            &receipt.answer_sha256,
+            receipt.note.as_deref().unwrap_or_default(),
+            &delivery.record.to_string(),
+            &export,
+        ];
+        self.rows.push((receipt.at, cells.map(cell).join(",")));
+    }
+
+    /// Facility and `MA_LK` of a record, where the spool still tells.
+    fn key_of(&self, (export, offset, length): (ExportId, u64, u32), record: RecordId) -> Option<VisitKey> {
+        let mut batch = self.spool.batch(export).ok()?;
+        Some(batch.record(record, offset, length).ok()?.head.key)
+    }
 }
 
 /// A CSV cell: quoted where needed, and never taken for a formula by a spreadsheet.

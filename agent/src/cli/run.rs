@@ -1,7 +1,7 @@
 //! `run`: the service in the foreground; `run --once`: one pass.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -9,7 +9,11 @@ use vhr_core::config::{self, Config};
 
 use super::{ConfigOption, runtime};
 use crate::report::{Exit, Failure};
-use crate::{pipeline, state};
+use crate::{pipeline, report, state};
+
+/// Opened anew, it waits so long before, and longer each time, up to the second.
+const SOON: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(60);
 
 /// Of `run`.
 #[derive(Debug, clap::Args)]
@@ -28,12 +32,11 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     let config = read_config(&options.config.config)?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let agent = pipeline::build(config).map_err(stopped)?;
         let stop = stop_signal();
         if !options.once {
-            pipeline::run(agent, stop).await.map_err(stopped)?;
-            return Ok(Exit::Well);
+            return serve(&config, stop).await;
         }
+        let agent = pipeline::build(config).map_err(stopped)?;
         let left = pipeline::once(&agent, options.now, stop).await.map_err(stopped)?;
         if left.for_a_person > 0 {
             eprintln!(
@@ -52,6 +55,31 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     });
     leave(runtime);
     ended
+}
+
+/// Runs the service until it is told to stop. Where the journal or the index could not be written any more, everything is
+/// opened anew from what is on the disk, for as long as that helps.
+async fn serve(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Exit, Failure> {
+    let mut wait = SOON;
+    loop {
+        let began = Instant::now();
+        let agent = pipeline::build(config.clone()).map_err(stopped)?;
+        match pipeline::run(agent, stop.clone()).await {
+            Err(e) if e.may_pass_anew() && !*stop.borrow() => {
+                tracing::error!(why = report::chain(&e), "stopped working; everything is opened anew");
+            }
+            ended => return ended.map_err(stopped).map(|()| Exit::Well),
+        }
+        wait = if began.elapsed() > LATE {
+            SOON
+        } else {
+            LATE.min(2 * wait)
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(Exit::Well),
+        }
+    }
 }
 
 /// All that matters is written down by now. A thread that a share holds is not waited for.

@@ -127,6 +127,16 @@ fn screen(config: &Config, status: &Status) -> String {
     if let Some(rebuilt) = &status.storage.index_rebuilt {
         text += &format!("\nchỉ mục được dựng lại lúc (index rebuilt) {}\n", when(rebuilt));
     }
+    for line in status.storage.input_paused.iter().chain(&status.storage.damage) {
+        text += &format!("\n{line}\n");
+    }
+    if status.storage.quarantined > 0 {
+        let (n, dir) = (status.storage.quarantined, config.storage.dir.join("quarantine"));
+        text += &format!(
+            "\n{n} tệp hỏng để riêng ở (damaged files, set aside in) {}\n",
+            dir.display()
+        );
+    }
     if status.needs_a_person() {
         text += "\nCần người xem: `vhr-agent queue ls` (needs a person)\n";
     }

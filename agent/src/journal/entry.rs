@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
+use vhr_core::record::VisitKey;
 use vhr_core::time::Timestamp;
 
 use crate::spool::RecordRow;
@@ -31,6 +32,8 @@ pub enum Entry {
         at: Timestamp,
         /// Which record it was, and where it lies, or what takes its place.
         rows: Vec<(RecordId, RecordRow)>,
+        /// The place in the order of acceptance of the first of them; the others follow it.
+        order: u64,
     },
     /// A person has dealt with records of an export that were set aside or refused.
     Closed {
@@ -43,6 +46,8 @@ pub enum Entry {
         /// In the person's words.
         reason: String,
     },
+    /// How an export stands, whole: written when older files of the journal are to be let go, and when its own files are.
+    Standing(Standing),
     /// The source file of an export was archived or deleted, as configured.
     Retired {
         /// Which export.
@@ -69,8 +74,46 @@ pub struct Accepted {
     pub deliveries: Vec<First>,
     /// The records they are of: where each lies, and what the queue decides by.
     pub records: Vec<RecordRow>,
+    /// The place in the order of acceptance of the first of them; the others follow it.
+    pub order: u64,
     /// Older versions of the same visits that had not left yet.
     pub superseded: Vec<(DeliveryId, RecordId)>,
+}
+
+/// All that is known of one export. It takes the place of everything that was told of the export before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which export.
+    pub export: ExportId,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// By which `[[source]]`.
+    pub source: String,
+    /// Mapped by what.
+    pub plugin: Option<PluginRef>,
+    /// How many records were found, mapped, refused, set aside.
+    pub counts: Counts,
+    /// What a person has dealt with of what was set aside or refused: its place, and in what words.
+    pub closed: Vec<(u32, String)>,
+    /// Its records of which there are deliveries.
+    pub records: Vec<Stood>,
+    /// Since when all deliveries have ended, if they have.
+    pub rests_since: Option<Timestamp>,
+    /// When its copy and its batch were let go, if they were. Then this is its last entry: the receipts are kept here.
+    pub released: Option<Timestamp>,
+}
+
+/// A record and how each of its deliveries stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stood {
+    /// Its place in the order of acceptance.
+    pub order: u64,
+    /// Where it lies, or lay.
+    pub row: RecordRow,
+    /// Whose visit: told when the record itself is let go, for the receipts.
+    pub key: Option<VisitKey>,
+    /// Where each delivery of it stands, with all words and receipts.
+    pub deliveries: Vec<(EndpointId, State)>,
 }
 
 /// Records in = mapped + refused + set aside.

@@ -18,7 +18,7 @@ use crate::keys::{KeyId, Keys};
 use crate::seal::{FileKey, TAG};
 
 pub(super) const HEAD: u32 = 16;
-const MAGIC: &[u8; 8] = b"VHRJ\x02\0\0\0";
+const MAGIC: &[u8; 8] = b"VHRJ\x03\0\0\0";
 const MARK: &[u8; 4] = b"VHRj";
 /// Mark, length, crc32, synced.
 const FIXED: usize = 16;

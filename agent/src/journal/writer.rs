@@ -13,12 +13,14 @@ use crate::keys::Keys;
 use crate::seal::FileKey;
 use crate::spool::{disk_full, sync_folder};
 
+/// Tests see many files.
+const SCALE: u32 = if cfg!(test) { 512 } else { 1024 * 1024 };
 /// A new file is begun at this size.
-pub(super) const SEGMENT: u32 = 16 * 1024 * 1024;
+pub(super) const SEGMENT: u32 = 16 * SCALE;
 /// Room is made in steps of this size, with zeros that are on the disk: what is written into it later needs no new room.
-const STEP: u32 = 4 * 1024 * 1024;
+const STEP: u32 = 4 * SCALE;
 /// When less than this is left, the next step is made. It is enough for thousands of receipts on a full disk.
-const LEFT: u32 = 2 * 1024 * 1024;
+const LEFT: u32 = 2 * SCALE;
 
 pub(super) struct Writer {
     state: PathBuf,
@@ -270,7 +272,11 @@ impl Writer {
             return;
         }
         match Self::begin(&self.state, self.keys.clone(), self.segment + 1, Arc::clone(&self.told)) {
-            Ok(next) => *self = next,
+            Ok(next) => {
+                let finished = std::mem::replace(self, next);
+                // What is left of its reserve; left there, it costs room and nothing else.
+                let _ = finished.file.set_len(finished.end.into());
+            }
             Err(e) => tracing::warn!(
                 why = crate::report::chain(&e),
                 "no new journal file can be made; the old one goes on"

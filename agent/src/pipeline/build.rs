@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
 use vhr_core::config::{self, Config};
 use vhr_core::time::Timestamp;
 
@@ -59,6 +60,8 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         spool,
         plugins,
         sights: Mutex::default(),
+        paused: Mutex::default(),
+        pressed: Notify::new(),
         mapper: Mapper {
             facility: config.site.facility.clone(),
             profiles: sets,
@@ -93,6 +96,7 @@ impl Store {
         let dir = &storage.dir;
         state::make_private(dir)?;
         let lock = state::lock(dir)?;
+        state::own_folders(dir, now)?;
         let keys = state::prepare(storage, now)?;
         let spool = Spool::open(dir, keys.clone())?;
         let queue = Queue::open(dir, keys.clone(), now)?;

@@ -1,9 +1,11 @@
 //! What was damaged on the disk is set aside, exactly what was hit, and made anew where that can be done: a batch from the
 //! copy of its export, a copy from the source file where that is still there, an entry of the journal from the copy.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch as signal;
 use tokio::task::spawn_blocking;
 use vhr_core::id::ExportId;
 use vhr_core::time::Timestamp;
@@ -12,13 +14,56 @@ use super::{Agent, Error, StepError};
 use crate::spool::{self, Index, Part};
 use crate::{clock, map, report};
 
+/// An export that is damaged again and again is mended so many times in one run.
+const MENDED_AT_MOST: u32 = 3;
+
 /// What became of a damaged export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mended {
+enum Mended {
     /// All of it reads again.
     Whole,
     /// The copy of the source file is lost. It is made anew when the same file is seen again.
     NoCopy,
+}
+
+/// Mends what did not read, as it is told.
+pub(super) async fn mending(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
+    let mut tried = HashMap::new();
+    loop {
+        tokio::select! {
+            () = agent.queue.hurt_bell.notified() => {}
+            _ = stop.changed() => return Ok(()),
+        }
+        mend_all(&agent, &mut tried).await;
+    }
+}
+
+/// Mends the exports of which something did not read; says how many deliveries go on. A disk that damages whatever is written
+/// to it is not written to for ever.
+pub(super) async fn mend_all(agent: &Arc<Agent>, tried: &mut HashMap<ExportId, u32>) -> usize {
+    let mut go_on = 0;
+    for export in agent.queue.take_hurt() {
+        let times = tried.entry(export).or_default();
+        *times += 1;
+        if *times > MENDED_AT_MOST {
+            continue;
+        }
+        let now = clock::now();
+        let mended = match mend(agent, export, now).await {
+            Ok(Mended::Whole) => agent.queue.mended(export, now).await.map_err(StepError::Queue),
+            Ok(Mended::NoCopy) => Ok(0),
+            Err(e) => Err(e),
+        };
+        match mended {
+            Ok(mended) => go_on += mended,
+            Err(e) => tracing::warn!(
+                export = export.short(),
+                why = report::chain(&e),
+                "a damaged export was not mended"
+            ),
+        }
+    }
+    go_on
 }
 
 /// At start: sets aside what does not belong into the spool, and takes in again every copy that the journal does not know.
@@ -42,6 +87,10 @@ pub(super) async fn orphans(agent: &Arc<Agent>) -> Result<(), Error> {
     }
     for export in copies {
         if agent.queue.counts(export)?.is_some() {
+            // Let go, and stopped before its files were gone.
+            if agent.queue.is_released(export)? {
+                agent.spool.remove(export)?;
+            }
             continue;
         }
         match take_in_again(agent, export, now).await {
@@ -91,7 +140,7 @@ async fn take_in_again(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> 
 ///
 /// # Errors
 /// When the system stands in the way; it may be tried again.
-pub(super) async fn mend(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<Mended, StepError> {
+async fn mend(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<Mended, StepError> {
     let (spool, rows) = (agent.spool.clone(), agent.queue.live_rows(export));
     let looked = spawn_blocking(move || {
         let copy = spool.check_export(export).map(drop);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
@@ -24,6 +25,7 @@ pub(super) struct Start {
     pub(super) tallies: Tallies,
     pub(super) order: u64,
     pub(super) end: Position,
+    pub(super) resting: HashMap<ExportId, Timestamp>,
     pub(super) history: History,
     pub(super) damage: Damage,
     /// Everything has to be read from the journal.
@@ -41,6 +43,7 @@ impl Start {
             tallies: Tallies::default(),
             order: 0,
             end: Position::default(),
+            resting: HashMap::new(),
             history,
             damage: Damage {
                 snapshots,
@@ -54,11 +57,13 @@ impl Start {
             if opened == Opened::AsLeft {
                 start.anew = false;
                 (start.live, start.tallies, start.order) = (live, top.tallies, top.order);
+                start.resting = top.resting.into_iter().collect();
                 // After anything but an orderly stop: what the index was known to hold, is it still there?
                 let counted = if top.at_stop {
+                    start.history.set_counts(top.history);
                     Ok(top.history)
                 } else {
-                    start.history.counts()
+                    start.history.count()
                 };
                 let less = |counts: [u64; 3]| counts[0] < top.history[0] || counts[1] < top.history[1];
                 match counted {
@@ -86,6 +91,7 @@ impl Start {
         self.live = Live::default();
         self.tallies = Tallies::default();
         self.order = 0;
+        self.resting = HashMap::new();
     }
 }
 
@@ -96,7 +102,6 @@ impl Queue {
             self.history.clear()?;
         }
         let mut read = 0;
-        let mut unknown: HashMap<DeliveryId, (State, Position)> = HashMap::new();
         for placed in journal.entries(if anew { Position::default() } else { from })? {
             let Placed { at, entry, .. } = match placed {
                 Ok(placed) => placed,
@@ -112,11 +117,10 @@ impl Queue {
                 && self.lock_live().delivery(delivery).is_none()
                 && self.history.ended(delivery.record)?.is_none()
             {
-                unknown.insert(delivery.clone(), (state.clone(), at));
+                self.lock_unknown().insert(delivery.clone(), (state.clone(), at));
             }
             self.apply(at, &entry)?;
         }
-        *self.unknown.lock().expect("nothing panics while holding it") = unknown;
         Ok(read)
     }
 
@@ -124,17 +128,21 @@ impl Queue {
     pub(super) fn apply(&self, position: Position, entry: &Entry) -> Result<(), Error> {
         match entry {
             Entry::Accepted(accepted) => self.apply_accepted(position, accepted),
-            Entry::Step { delivery, state, .. } => self.apply_step(position, delivery, state),
+            Entry::Step { delivery, state, at } => self.apply_step(position, delivery, state, *at),
+            Entry::Standing(standing) => self.apply_standing(position, standing),
             Entry::Closed { export, seqs, .. } => self.apply_closed(position, *export, seqs),
-            Entry::Moved { at, rows, .. } => rows
-                .iter()
-                .try_for_each(|(old, row)| self.apply_moved(position, *old, row, *at)),
+            Entry::Moved { at, rows, order, .. } => {
+                self.order.fetch_max(order + rows.len() as u64, Ordering::Relaxed);
+                let mut rows = (*order..).zip(rows);
+                rows.try_for_each(|(order, (old, row))| self.apply_moved(position, *old, row, order, *at))
+            }
             Entry::Retired { .. } => Ok(()),
         }
     }
 
     fn apply_accepted(&self, position: Position, accepted: &Accepted) -> Result<(), Error> {
-        let by_seq: HashMap<u32, &RecordRow> = accepted.records.iter().map(|row| (row.seq, row)).collect();
+        let last = accepted.order + accepted.records.len() as u64;
+        self.order.fetch_max(last, Ordering::Relaxed);
         {
             let mut live = self.lock_live();
             let mut tallies = self.lock_tallies();
@@ -155,7 +163,7 @@ impl Queue {
                     });
                 }
             }
-            for row in &accepted.records {
+            for (order, row) in (accepted.order..).zip(&accepted.records) {
                 let Some(deliveries) = records.remove(&row.seq) else {
                     continue;
                 };
@@ -165,10 +173,16 @@ impl Queue {
                 }
                 let record = LiveRecord {
                     export: Arc::clone(&export),
-                    row: (*by_seq[&row.seq]).clone(),
+                    row: row.clone(),
                     deliveries,
                 };
-                live.insert(self.next_order(), record);
+                live.insert(order, record);
+            }
+            let mut resting = self.lock_resting();
+            if live.has_export(accepted.export) {
+                resting.remove(&accepted.export);
+            } else {
+                resting.insert(accepted.export, accepted.at);
             }
             tallies.export(&accepted.source, accepted.at, &accepted.counts);
         }
@@ -178,15 +192,24 @@ impl Queue {
             plugin: accepted.plugin.clone(),
             counts: accepted.counts,
             closed: std::collections::BTreeMap::new(),
+            position,
+            released: None,
         };
         self.history.put_export(accepted.export, &row)?;
         for (id, by) in &accepted.superseded {
-            self.apply_step(position, id, &State::Superseded { by: *by })?;
+            self.apply_step(position, id, &State::Superseded { by: *by }, accepted.at)?;
         }
         Ok(())
     }
 
-    fn apply_moved(&self, position: Position, old: RecordId, row: &RecordRow, at: Timestamp) -> Result<(), Error> {
+    fn apply_moved(
+        &self,
+        position: Position,
+        old: RecordId,
+        row: &RecordRow,
+        order: u64,
+        at: Timestamp,
+    ) -> Result<(), Error> {
         let superseded = {
             let mut live = self.lock_live();
             if old == row.record {
@@ -208,7 +231,7 @@ impl Queue {
                 row: row.clone(),
                 deliveries: open.iter().map(first).collect(),
             };
-            live.insert(self.next_order(), record);
+            live.insert(order, record);
             let names: Vec<EndpointId> = open.iter().map(|endpoint| live.name(*endpoint).clone()).collect();
             names
                 .iter()
@@ -217,7 +240,7 @@ impl Queue {
         };
         for endpoint in superseded {
             let id = DeliveryId { record: old, endpoint };
-            self.apply_step(position, &id, &State::Superseded { by: row.record })?;
+            self.apply_step(position, &id, &State::Superseded { by: row.record }, at)?;
         }
         Ok(())
     }
@@ -239,7 +262,7 @@ impl Queue {
         Ok(())
     }
 
-    fn apply_step(&self, position: Position, id: &DeliveryId, state: &State) -> Result<(), Error> {
+    fn apply_step(&self, position: Position, id: &DeliveryId, state: &State, at: Timestamp) -> Result<(), Error> {
         let short = Short::from(state);
         let ended = {
             let mut live = self.lock_live();
@@ -247,14 +270,24 @@ impl Queue {
                 return Ok(());
             };
             self.lock_tallies().step(&id.endpoint, Some(&stepped.old), &short);
-            stepped.ended.map(|(order, record)| ended(&live, order, *record))
+            stepped.ended.map(|(order, record)| {
+                if !live.has_export(record.export.id) {
+                    self.lock_resting().insert(record.export.id, at);
+                }
+                ended(&live, order, *record)
+            })
         };
         ended.map_or(Ok(()), |ended| self.put_ended(&ended))
     }
 
     /// A record came to its end at all its endpoints: it moves from memory to the index.
-    fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
+    pub(super) fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
         self.history.put_ended(ended)?;
+        self.put_newest(ended)
+    }
+
+    /// Remembers which version of its visit it is.
+    pub(super) fn put_newest(&self, ended: &Ended) -> Result<(), Error> {
         let newest = ended.deliveries.iter().map(|(endpoint, state, _)| Newest {
             endpoint: endpoint.clone(),
             order: ended.order,
@@ -268,7 +301,7 @@ impl Queue {
 
     /// What the journal told of a delivery before its export was known: its export's entry was damaged.
     pub(super) fn told_before(&self, record: RecordId) -> Vec<(DeliveryId, State)> {
-        let unknown = self.unknown.lock().expect("nothing panics while holding it");
+        let unknown = self.lock_unknown();
         let found = unknown.iter().filter(|(id, _)| id.record == record);
         found.map(|(id, (state, _))| (id.clone(), state.clone())).collect()
     }

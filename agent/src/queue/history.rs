@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -22,7 +23,7 @@ use crate::journal::{Counts, Position};
 use crate::spool::{self, RecordRow};
 
 /// Changed when the layout of the trees changes: an index of another version is built anew.
-const VERSION: &str = "5";
+const VERSION: &str = "6";
 /// A database that takes longer to open hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// One that is locked for longer is locked by somebody else.
@@ -41,6 +42,18 @@ pub struct ExportRow {
     pub counts: Counts,
     /// Of what was set aside or refused, what a person has dealt with: its place, and the journal entry that says why.
     pub closed: BTreeMap<u32, Position>,
+    /// The entry of the journal that tells its records: its acceptance, or how it stood later.
+    pub position: Position,
+    /// When its copy and its batch were let go.
+    pub released: Option<Timestamp>,
+}
+
+impl ExportRow {
+    /// Whether something of it was set aside or refused and nobody has dealt with it.
+    pub fn waits_for_a_person(&self) -> bool {
+        let aside = self.counts.set_aside + self.counts.refused + self.counts.files_set_aside;
+        aside as usize > self.closed.len()
+    }
 }
 
 /// A record whose deliveries have all ended.
@@ -100,6 +113,8 @@ pub(super) struct History {
     ended: Tree,
     seen: Tree,
     meta: Tree,
+    /// How many rows there are of exports, visits and ended records. Counting them takes long.
+    counts: [AtomicU64; 3],
 }
 
 impl History {
@@ -156,6 +171,7 @@ impl History {
             seen: tree("seen")?,
             meta: tree("meta")?,
             db: Some(db),
+            counts: Default::default(),
         })
     }
 
@@ -168,6 +184,7 @@ impl History {
             ended: tree(),
             seen: tree(),
             meta: tree(),
+            counts: Default::default(),
         }
     }
 
@@ -196,7 +213,7 @@ impl History {
     }
 
     pub(super) fn set_text(&self, name: &str, value: &str) -> Result<(), Error> {
-        self.meta.insert(name.as_bytes(), value.as_bytes().to_vec())
+        self.meta.insert(name.as_bytes(), value.as_bytes().to_vec()).map(drop)
     }
 
     /// What was last seen under a path (its keyed digest): size, time, export.
@@ -205,7 +222,12 @@ impl History {
     }
 
     pub(super) fn set_seen(&self, path: &[u8; 16], seen: (u64, i64, ExportId)) -> Result<(), Error> {
-        self.seen.put(path, &seen)
+        self.seen.put(path, &seen).map(drop)
+    }
+
+    /// Forgets what was seen under a path: nothing is there any more.
+    pub(super) fn forget_path(&self, path: &[u8; 16]) -> Result<(), Error> {
+        self.seen.remove(path).map(drop)
     }
 
     /// Forgets under which paths an export was seen: its files are looked at again.
@@ -227,7 +249,15 @@ impl History {
     }
 
     pub(super) fn put_export(&self, export: ExportId, row: &ExportRow) -> Result<(), Error> {
-        self.exports.put(export.as_bytes(), row)
+        let new = self.exports.put(export.as_bytes(), row)?;
+        self.more(0, new);
+        Ok(())
+    }
+
+    pub(super) fn remove_export(&self, export: ExportId) -> Result<(), Error> {
+        let there = self.exports.remove(export.as_bytes())?;
+        self.less(0, there);
+        Ok(())
     }
 
     pub(super) fn exports(&self) -> impl Iterator<Item = Result<(ExportId, ExportRow), Error>> + use<> {
@@ -240,8 +270,30 @@ impl History {
     }
 
     /// How many exports, visits and ended records there are.
-    pub(super) fn counts(&self) -> Result<[u64; 3], Error> {
-        Ok([self.exports.count()?, self.visits.count()?, self.ended.count()?])
+    pub(super) fn counts(&self) -> [u64; 3] {
+        [0, 1, 2].map(|which: usize| self.counts[which].load(Ordering::Relaxed))
+    }
+
+    /// Counts them one by one.
+    pub(super) fn count(&self) -> Result<[u64; 3], Error> {
+        let counts = [self.exports.count()?, self.visits.count()?, self.ended.count()?];
+        self.set_counts(counts);
+        Ok(counts)
+    }
+
+    /// They are known.
+    pub(super) fn set_counts(&self, counts: [u64; 3]) {
+        for (kept, count) in self.counts.iter().zip(counts) {
+            kept.store(count, Ordering::Relaxed);
+        }
+    }
+
+    fn more(&self, which: usize, new: bool) {
+        self.counts[which].fetch_add(new.into(), Ordering::Relaxed);
+    }
+
+    fn less(&self, which: usize, gone: bool) {
+        self.counts[which].fetch_sub(gone.into(), Ordering::Relaxed);
     }
 
     /// The newest version of a visit that ended at an endpoint.
@@ -260,7 +312,23 @@ impl History {
                 None => all.push(newest),
             }
         }
-        self.visits.put(visit, &all)
+        let new = self.visits.put(visit, &all)?;
+        self.more(1, new);
+        Ok(())
+    }
+
+    /// Forgets a version of a visit, where it is still the newest.
+    pub(super) fn remove_newest(&self, visit: &[u8; 16], record: RecordId) -> Result<(), Error> {
+        let Some(mut all) = self.visits.read::<Vec<Newest>>(visit)? else {
+            return Ok(());
+        };
+        all.retain(|newest| newest.record != record);
+        if all.is_empty() {
+            let there = self.visits.remove(visit)?;
+            self.less(1, there);
+            return Ok(());
+        }
+        self.visits.put(visit, &all).map(drop)
     }
 
     pub(super) fn ended(&self, record: RecordId) -> Result<Option<Ended>, Error> {
@@ -268,7 +336,15 @@ impl History {
     }
 
     pub(super) fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
-        self.ended.put(ended.row.record.as_bytes(), ended)
+        let new = self.ended.put(ended.row.record.as_bytes(), ended)?;
+        self.more(2, new);
+        Ok(())
+    }
+
+    pub(super) fn remove_ended(&self, record: RecordId) -> Result<(), Error> {
+        let there = self.ended.remove(record.as_bytes())?;
+        self.less(2, there);
+        Ok(())
     }
 
     /// Ended records whose id begins so.
@@ -281,6 +357,7 @@ impl History {
         for tree in [&self.exports, &self.visits, &self.ended, &self.seen, &self.meta] {
             tree.clear()?;
         }
+        self.set_counts([0; 3]);
         self.set_text("version", VERSION)
     }
 }
@@ -335,28 +412,20 @@ impl Tree {
         })
     }
 
-    fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), Error> {
-        match self {
-            Self::Sled(tree) => {
-                tree.insert(key, value)?;
-            }
-            Self::Memory(map) => {
-                lock(map).insert(key.to_vec(), value);
-            }
-        }
-        Ok(())
+    /// Says whether the key is new.
+    fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<bool, Error> {
+        Ok(match self {
+            Self::Sled(tree) => tree.insert(key, value)?.is_none(),
+            Self::Memory(map) => lock(map).insert(key.to_vec(), value).is_none(),
+        })
     }
 
-    fn remove(&self, key: &[u8]) -> Result<(), Error> {
-        match self {
-            Self::Sled(tree) => {
-                tree.remove(key)?;
-            }
-            Self::Memory(map) => {
-                lock(map).remove(key);
-            }
-        }
-        Ok(())
+    /// Says whether it was there.
+    fn remove(&self, key: &[u8]) -> Result<bool, Error> {
+        Ok(match self {
+            Self::Sled(tree) => tree.remove(key)?.is_some(),
+            Self::Memory(map) => lock(map).remove(key).is_some(),
+        })
     }
 
     fn clear(&self) -> Result<(), Error> {
@@ -401,7 +470,7 @@ impl Tree {
         Ok(self.get(key)?.map(|value| postcard::from_bytes(&value)).transpose()?)
     }
 
-    fn put<T: Serialize>(&self, key: &[u8], value: &T) -> Result<(), Error> {
+    fn put<T: Serialize>(&self, key: &[u8], value: &T) -> Result<bool, Error> {
         self.insert(key, postcard::to_allocvec(value)?)
     }
 }

@@ -17,7 +17,7 @@ use super::{DeliveryRow, RecordPlace};
 use crate::journal::Position;
 use crate::spool::RecordRow;
 
-/// An export that has records here. The last of them to hold it is the last of the export.
+/// An export that has records here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LiveExport {
     pub(super) id: ExportId,
@@ -50,6 +50,8 @@ pub(super) struct Live {
     orders: HashMap<RecordId, u64>,
     due: BTreeSet<(u16, Timestamp, u64)>,
     visits: BTreeSet<([u8; 16], u64)>,
+    /// How many records of an export are here.
+    exports: HashMap<ExportId, u32>,
 }
 
 impl Live {
@@ -72,6 +74,7 @@ impl Live {
                 self.due.insert(due);
             }
         }
+        *self.exports.entry(record.export.id).or_default() += 1;
         self.orders.insert(record.row.record, order);
         self.visits.insert((record.row.visit, order));
         self.records.insert(order, Box::new(record));
@@ -159,8 +162,29 @@ impl Live {
         }
     }
 
+    /// Whether there is something here of an export.
+    pub(super) fn has_export(&self, export: ExportId) -> bool {
+        self.exports.contains_key(&export)
+    }
+
+    /// Takes a record out.
+    pub(super) fn take(&mut self, record: RecordId) -> Option<Box<LiveRecord>> {
+        self.remove(self.order(record)?)
+    }
+
     fn remove(&mut self, order: u64) -> Option<Box<LiveRecord>> {
         let record = self.records.remove(&order)?;
+        if let Some(left) = self.exports.get_mut(&record.export.id) {
+            *left -= 1;
+            if *left == 0 {
+                self.exports.remove(&record.export.id);
+            }
+        }
+        for delivery in &record.deliveries {
+            if let Some(due) = due(delivery, order) {
+                self.due.remove(&due);
+            }
+        }
         self.orders.remove(&record.row.record);
         self.visits.remove(&(record.row.visit, order));
         Some(record)

@@ -151,20 +151,39 @@ impl Queue {
                 });
                 first.map_or_else(|| row.state.clone(), |first| first.state.clone())
             }
+            Ok(Entry::Standing(standing)) => {
+                let mut stood = standing.records.into_iter();
+                let stood = stood.find(|stood| stood.row.record == id.record);
+                let mut deliveries = stood.into_iter().flat_map(|stood| stood.deliveries);
+                let found = deliveries.find(|(endpoint, _)| *endpoint == id.endpoint);
+                found.map_or_else(|| row.state.clone(), |(_, state)| state)
+            }
             _ => row.state.clone(),
         }
     }
 
-    /// Why a person closed something that was set aside, from the journal.
-    pub fn closed_for(&self, position: Position) -> String {
+    /// Why a person closed something that was set aside, by its place in the export, from the journal.
+    pub fn closed_for(&self, position: Position, seq: u32) -> String {
         match self.journal.read(position) {
             Ok(Entry::Closed { reason, .. }) => reason,
+            Ok(Entry::Standing(standing)) => {
+                let mut closed = standing.closed.into_iter();
+                closed
+                    .find(|(other, _)| *other == seq)
+                    .map(|(_, reason)| reason)
+                    .unwrap_or_default()
+            }
             _ => String::new(),
         }
     }
+
+    /// What the files of the journal take on the disk, bytes.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal.size()
+    }
 }
 
-fn rows(ended: &Ended) -> impl Iterator<Item = (DeliveryId, DeliveryRow)> + use<> {
+pub(super) fn rows(ended: &Ended) -> impl Iterator<Item = (DeliveryId, DeliveryRow)> + use<> {
     let (record, order, accepted_at, visit) = (ended.row.record, ended.order, ended.at, ended.row.visit);
     ended
         .deliveries

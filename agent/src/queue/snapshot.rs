@@ -24,7 +24,7 @@ use crate::seal;
 use crate::spool::{self, RecordRow, sync_folder};
 
 const MAGIC: [u8; 4] = *b"VHRS";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// So many are kept: the newest and the one before it.
 const KEPT: usize = 2;
 /// No row is larger; a larger length is damage.
@@ -42,6 +42,8 @@ pub(super) struct Top {
     pub(super) tallies: Tallies,
     /// How many rows the history had, in each of its trees.
     pub(super) history: [u64; 3],
+    /// The exports whose deliveries have all ended, and since when.
+    pub(super) resting: Vec<(ExportId, Timestamp)>,
     endpoints: Vec<EndpointId>,
     records: u64,
 }
@@ -88,6 +90,7 @@ impl Top {
             order,
             tallies,
             history,
+            resting: Vec::new(),
             endpoints: Vec::new(),
             records: 0,
         }
@@ -95,11 +98,11 @@ impl Top {
 }
 
 impl Made {
-    /// Writes it, and removes those that are older than the one before.
+    /// Writes it, and removes those that are older than the one before. Gives its size, unpacked.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn write(self, state: &Path, keys: &Keys) -> io::Result<()> {
+    pub(super) fn write(self, state: &Path, keys: &Keys) -> io::Result<u64> {
         let folder = state.join("snapshots");
         fs::create_dir_all(&folder)?;
         let numbers = list(&folder);
@@ -120,8 +123,20 @@ impl Made {
         for old in numbers.iter().rev().skip(KEPT - 1) {
             fs::remove_file(folder.join(format!("{old:08}")))?;
         }
-        Ok(())
+        Ok((self.top.len() + self.rows.len()) as u64)
     }
+}
+
+/// Removes all but the newest: what the others rely on is to be let go.
+///
+/// # Errors
+/// When one cannot be removed.
+pub(super) fn only_newest(state: &Path) -> io::Result<()> {
+    let folder = state.join("snapshots");
+    for old in list(&folder).iter().rev().skip(1) {
+        fs::remove_file(folder.join(format!("{old:08}")))?;
+    }
+    sync_folder(&folder).map_err(io::Error::other)
 }
 
 /// The newest snapshot that reads. One that does not is set aside.

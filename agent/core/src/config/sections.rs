@@ -42,9 +42,11 @@ pub(super) fn storage(mut table: Table<'_>) -> Option<Storage> {
     let key = table.optional("key", values::storage_key);
     let keep = table.optional("keep", |value| values::duration(value, Duration::ZERO, LONGEST));
     let escrow = table.optional("escrow", |value| value.list(values::recipient));
+    let receipts = table.optional("receipts", |value| values::duration(value, Duration::ZERO, LONGEST));
     table.end();
     let dir = dir?;
     Some(Storage {
+        receipts: receipts.unwrap_or(LONGEST),
         key: key.unwrap_or_else(|| SecretSource::File(dir.join("storage.key"))),
         keep: keep.unwrap_or(30 * DAY),
         escrow: escrow.unwrap_or_default(),

@@ -13,6 +13,7 @@ pub(in crate::state) fn storage(dir: PathBuf) -> Storage {
         key: SecretSource::File(dir.join("storage.key")),
         dir,
         keep: Duration::from_secs(1),
+        receipts: Duration::from_secs(1),
         escrow: Vec::new(),
     }
 }

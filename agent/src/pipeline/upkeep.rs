@@ -1,0 +1,162 @@
+//! What the agent does for itself: looks after the room on the disk, lets go of what was kept long enough, writes down how
+//! things are.
+//!
+//! What stays true: only what has come to its end is let go, and only after the journal tells its receipts. What cannot be done
+//! now is tried again, and stops nothing else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch as signal;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+use vhr_core::id::{ExportId, RecordId};
+use vhr_core::record::VisitKey;
+use vhr_core::time::Timestamp;
+
+use super::{Agent, Error, StepError};
+use crate::disk::{self, Room};
+use crate::{clock, control, report, spool};
+
+/// How often the disk is looked at, and the status written down for when the service does not run.
+const LOOK: Duration = Duration::from_secs(30);
+/// How often what was kept long enough is let go.
+const TIDY: Duration = Duration::from_secs(10 * 60);
+/// Not in the first moments, when there is most to do.
+const FIRST_TIDY: Duration = Duration::from_secs(60);
+/// With the disk full, what has ended is let go before its time, so many exports between two looks at the disk.
+const AT_ONCE: usize = 50;
+
+/// Goes on until the service stops.
+pub(super) async fn upkeep(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
+    let mut next_tidy = Instant::now() + FIRST_TIDY;
+    loop {
+        disk::keep_ballast(&agent.config.storage.dir);
+        let room = agent.has_room_again();
+        control::write_snapshot(&agent, true);
+        if let Err(e) = agent.queue.snapshot(false).await {
+            tracing::warn!(why = report::chain(&e), "no snapshot of the queue could be taken");
+        }
+        let look = Instant::now() + LOOK;
+        tokio::select! {
+            () = sleep_until(look.min(next_tidy)) => {}
+            // Once for each look: letting go takes the disk too.
+            () = agent.pressed.notified(), if room => next_tidy = Instant::now(),
+            _ = stop.changed() => break,
+        }
+        if Instant::now() >= next_tidy || agent.is_paused() {
+            tokio::select! {
+                () = tidy(&agent) => {}
+                _ = stop.changed() => break,
+            }
+            next_tidy = Instant::now() + TIDY;
+        }
+    }
+    control::write_snapshot(&agent, false);
+    Ok(())
+}
+
+/// Lets go of what was kept long enough, and of old files of the journal; when the disk is full, of what has ended before its
+/// time, the oldest first.
+pub(super) async fn tidy(agent: &Arc<Agent>) {
+    if let Err(e) = try_tidy(agent).await {
+        tracing::warn!(why = report::chain(&e), "what was kept long enough could not be let go");
+    }
+}
+
+async fn try_tidy(agent: &Arc<Agent>) -> Result<(), StepError> {
+    let (now, storage) = (clock::now(), &agent.config.storage);
+    let mut gone = 0;
+    for export in agent.queue.resting(now.minus(storage.keep))? {
+        gone += usize::from(let_go(agent, export, now).await?);
+    }
+    if agent.is_paused() {
+        let early = agent.queue.resting(now)?;
+        for some in early.chunks(AT_ONCE) {
+            if agent.has_room_again() {
+                break;
+            }
+            for export in some {
+                gone += usize::from(let_go(agent, *export, now).await?);
+            }
+        }
+    }
+    spool::forget_derived(&storage.dir, now.minus(storage.keep));
+    while agent.queue.compact(storage.receipts, now).await?.is_some() {}
+    if gone > 0 {
+        tracing::info!(exports = gone, "let go, their receipts are kept");
+    }
+    Ok(())
+}
+
+/// Lets go of the copy and the batch of an export that has ended.
+async fn let_go(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<bool, StepError> {
+    let spool = agent.spool.clone();
+    let keys = spawn_blocking(move || keys_of(&spool, export)).await;
+    let released = agent
+        .queue
+        .release(export, &keys.map_err(|_| StepError::Panic)?, now)
+        .await?;
+    if released {
+        agent.spool.remove(export)?;
+    }
+    Ok(released)
+}
+
+/// Whose visits the records of a batch are, for their receipts. One that does not read any more has none.
+fn keys_of(spool: &spool::Spool, export: ExportId) -> HashMap<RecordId, VisitKey> {
+    let Ok(mut batch) = spool.batch(export) else {
+        return HashMap::new();
+    };
+    let rows = batch.index().map(|index| index.mapped).unwrap_or_default();
+    let keys = rows.iter().filter_map(|row| {
+        let record = batch.record(row.record, row.offset, row.length).ok()?;
+        Some((row.record, record.head.key))
+    });
+    keys.collect()
+}
+
+/// How the queue stands at the end, so that the next start has nothing to catch up with. It can do without.
+pub(super) async fn last_snapshot(agent: &Agent) {
+    if let Err(e) = agent.queue.snapshot(true).await {
+        tracing::warn!(why = report::chain(&e), "no last snapshot of the queue could be taken");
+    }
+}
+
+impl Agent {
+    /// Whether there is room on the disk to take in a file of this size.
+    pub(super) fn has_room(&self, size: u64) -> bool {
+        let Some(room) = Room::of(&self.config.storage.dir) else {
+            return true;
+        };
+        let mut paused = self.paused.lock().expect("nothing panics while holding it");
+        let fits = !room.pauses(paused.is_some()) && room.fits(size);
+        if fits != paused.is_none() {
+            if fits {
+                tracing::info!(free = room.free, "there is room again: taking in goes on");
+            } else {
+                tracing::warn!(
+                    free = room.free,
+                    "the disk is full: nothing more is taken in, sending goes on"
+                );
+            }
+        }
+        *paused = (!fits).then_some(size);
+        if !fits {
+            self.pressed.notify_one();
+        }
+        fits
+    }
+
+    /// Whether there is room for what found none the last time.
+    fn has_room_again(&self) -> bool {
+        let wanted = *self.paused.lock().expect("nothing panics while holding it");
+        self.has_room(wanted.unwrap_or(0))
+    }
+
+    /// Whether nothing is taken in because the disk is full.
+    pub fn is_paused(&self) -> bool {
+        self.paused.lock().expect("nothing panics while holding it").is_some()
+    }
+}
