@@ -12,6 +12,7 @@ use super::output::{plain, print, table};
 use super::{ConfigOption, run::read_config};
 use crate::keys::escrow::{self, Recipients};
 use crate::report::{Exit, Failure, chain};
+use crate::spool::sync_folder;
 use crate::state::key;
 use crate::{clock, secret, state};
 
@@ -181,13 +182,13 @@ fn give_away(config: &Config, to: &[String], out: &Path) -> Result<Exit, Failure
     let now = clock::now();
     let act = format!("{}", out.display());
     let bytes = escrow::seal(&keys, &recipients, now).map_err(|e| Failure::environment(&act, e))?;
-    write_new(out, &bytes).map_err(|e| {
+    let file = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    write_new(&file, &bytes).map_err(|e| {
         let hint = "tệp đã có sẽ không bị ghi đè; chọn tên khác (a file that is there is not overwritten: choose another name)";
         let exists = e.kind() == io::ErrorKind::AlreadyExists;
         let failure = Failure::environment(&act, e);
         if exists { failure.hint(hint) } else { failure }
     })?;
-    let file = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
     // The escrow is written; that it could not be noted takes nothing from it.
     if let Err(e) = escrow::note(
         &config.storage.dir,
@@ -283,7 +284,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let folder = |()| path.parent().map_or(Ok(()), sync_folder).map_err(io::Error::other);
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(folder);
     if written.is_err() {
         drop(file);
         // What is wrong with the disk is told by the first error.
