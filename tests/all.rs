@@ -17,6 +17,7 @@ mod faults;
 mod field;
 mod intake;
 mod outages;
+mod keys;
 mod peers;
 mod replay;
 mod secrecy;

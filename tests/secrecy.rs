@@ -1,19 +1,38 @@
-//! Where patients' data and secrets must never be.
+//! Where patients' data and secrets must never be: canaries are planted wherever such data enters, and then looked for in
+//! every file below the state folder, in names, in all that is logged, and in what the service tells of itself.
 
 use std::fs;
+use std::io::Read;
+use std::path::Path;
 
-use vhr_agent::demo::exports::Oddity;
+use memchr::memmem;
+use vhr_agent::demo::exports::{ExportFile, Oddity};
 use vhr_agent::demo::receivers::{Answer, GatewayOptions};
 
-use crate::harness::{Service, Wish, World, changed, eventually, files_below, odd, one_visit};
+use crate::harness::{Service, Wish, World, age, eventually, files_below, odd, one_visit};
 
-/// People, ids and passwords that are nowhere else.
+/// People, ids and passwords that are nowhere else. All carry a word that no escaping changes.
 const NAME: &str = "Hoàng Yến Oanh Kanary";
-const NOTE: &str = "ghi chú riêng Kanary";
 const PASSWORD: &str = "mật khẩu Kanary 7f3a";
+const REASON: &str = "đã gọi cho bà Kanary";
+/// By the field of the export that it is put into, everywhere in the file.
+const PLANTED: [(&str, &str); 12] = [
+    ("MA_LK", "KANARYLK0401"),
+    ("MA_BN", "KANARYBN77"),
+    ("HO_TEN", NAME),
+    ("SO_CCCD", "001199887766"),
+    ("DIA_CHI", "ngõ 17 Kanary, Hàng Lụa"),
+    ("DIEN_THOAI", "0912345987"),
+    ("MA_THE_BHYT", "HC4010099887766"),
+    ("LY_DO_VV", "đau bụng Kanary"),
+    ("PP_DIEU_TRI", "điều trị Kanary"),
+    ("GHI_CHU", "ghi chú riêng Kanary"),
+    ("TEN_THUOC", "Thuốc Kanarycin"),
+    ("TEN_DICH_VU", "Siêu âm Kanary"),
+];
 
 #[test]
-fn no_name_no_id_and_no_password_gets_into_the_log_the_index_or_a_file_name() {
+fn no_canary_gets_into_a_file_a_name_a_log_or_a_status() {
     let world = World::with(Wish {
         gateway_options: GatewayOptions {
             password: PASSWORD.into(),
@@ -21,70 +40,223 @@ fn no_name_no_id_and_no_password_gets_into_the_log_the_index_or_a_file_name() {
         },
         ..Wish::default()
     });
-    let inline = odd(401, Oddity::Inline);
-    let text = String::from_utf8(inline.bytes.clone()).unwrap();
-    let between = |open: &str, close: &str| {
-        let from = text.find(open).unwrap() + open.len();
-        text[from..from + text[from..].find(close).unwrap()].to_owned()
-    };
-    let key = between("<MA_LK>", "</MA_LK>");
-    let (name, id) = (between("<HO_TEN>", "</HO_TEN>"), between("<SO_CCCD>", "</SO_CCCD>"));
-    let (card, code) = (
-        between("<MA_THE_BHYT>", "</MA_THE_BHYT>"),
-        between("<MA_BN>", "</MA_BN>"),
-    );
-    let mut file = inline.clone();
-    file.bytes = changed(&file, &name, NAME);
-    file.bytes = changed(&file, "<PP_DIEU_TRI>", &format!("<PP_DIEU_TRI>{NOTE} "));
-    // The HIS may put anything into a file's name.
-    let file_name = format!("{NAME}_{id}.xml");
+    let key = PLANTED[0].1;
+    let told = format!("{NAME} {}", PLANTED[3].1);
     // Everything that can go wrong and is told somewhere: refusals, doubts, damage, an account that is not let in.
-    world.gateway.refuse([key.clone()]);
+    world.gateway.refuse([key.to_owned()]);
     world.fhir.script([
-        Answer::Status(422, vec![], format!("{{\"resourceType\":\"OperationOutcome\",\"issue\":[{{\"severity\":\"error\",\"code\":\"invalid\",\"diagnostics\":\"{NAME} {id}\"}}]}}")),
-        Answer::Status(503, vec![], NAME.into()),
+        Answer::Status(422, vec![], outcome(&told)),
+        Answer::Status(503, vec![("Retry-After".into(), NAME.into())], told.clone()),
+        Answer::Status(500, vec![], format!("<html>{told}</html>")),
     ]);
     world
         .gateway
         .script_tokens([Answer::Status(500, vec![], PASSWORD.into())]);
-    let config = world.config().display().to_string();
-    let log = "trace,hyper_util=info,sled=info,wasmtime=info,cranelift=info";
-    let service = Service::start_logging(log, &["run", "--config", &config], &world.path("tmp")).running();
-    world.drop_in(&file_name, &file.bytes);
-    let broken = file.bytes.len() * 2 / 3;
-    world.drop_in(&format!("{NAME}.xml"), &file.bytes[..broken]);
-    world.drop_in("other.xml", &one_visit(402).bytes);
-    eventually("all has come to an end", || {
-        let status = world.run(&["status", "--json"]).json();
-        let of = |nth: usize, key: &str| status["endpoints"][nth][key].as_u64().unwrap_or(0);
-        of(0, "parked") == 1
-            && of(0, "delivered") == 1
-            && of(1, "parked") == 1
-            && of(1, "delivered") == 1
-            && status["sources"][0]["set_aside"] == 2
-    });
-    let log = service.terminate().with(0).err;
+    let whole = planted(&odd(401, Oddity::Inline), &PLANTED);
+    let text = String::from_utf8(whole.clone()).unwrap();
+    // Values that are none of their kind, and a record that does not say whose it is.
+    let nonsense = [
+        ("MA_LK", "KANARYLK0402"),
+        ("NGAY_SINH", "Kanary-sinh"),
+        ("GIOI_TINH", "Kanary-gioi"),
+        ("NGAY_VAO", "Kanary-vao"),
+        ("SO_LUONG", "Kanary-so"),
+        ("MA_BENH_CHINH", "Kanary-benh"),
+    ];
+    let nonsense = planted(&odd(404, Oddity::Inline), &nonsense);
+    let nobody = planted(&odd(405, Oddity::Inline), &[("MA_LK", ""), ("HO_TEN", NAME)]);
 
-    let mut needles = vec![key, id, NAME.into(), NOTE.into(), PASSWORD.into(), "Kanary".into()];
-    needles.extend([name, card, code].into_iter().filter(|needle| needle.len() > 4));
-    let index = world.path("state").join("index");
-    for needle in &needles {
-        assert!(!log.contains(needle.as_str()), "{needle} is in the log: {log}");
-        for path in files_below(&world.path("state")) {
-            assert!(
-                !path.display().to_string().contains(needle.as_str()),
-                "{needle} is in a file's name: {path:?}"
-            );
-            if path.starts_with(&index) && path.is_file() {
-                let bytes = fs::read(&path).unwrap();
-                let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-                assert!(!found, "{needle} is in {path:?}");
-            }
-        }
-        let status = fs::read_to_string(world.path("state").join("status.json")).unwrap();
-        assert!(!status.contains(needle.as_str()), "{needle} is in the status");
+    let service = traced(&world, &["run"]).running();
+    // The HIS may put anything into a name.
+    world.drop_in(&format!("{NAME}_{}.xml", PLANTED[3].1), &whole);
+    world.drop_in(&format!("{NAME}.xml"), &whole[..whole.len() * 2 / 3]);
+    world.drop_in("Kanary-sai.xml", &nonsense);
+    world.drop_in("Kanary-ai.xml", &nobody);
+    world.drop_in("Kanary-utf8.xml", &[b"\xff\xfe\xff", whole.as_slice()].concat());
+    world.drop_in("other.xml", &one_visit(402).bytes);
+    let folder = world.exports().join(format!("thư mục {NAME}.xml"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("Kanary.xml"), &whole).unwrap();
+    age(&folder.join("Kanary.xml"));
+    let mut statuses = Vec::new();
+    eventually("all has come to an end", || {
+        let status = world.run(&["status", "--json"]);
+        let of = |nth: usize, key: &str| status.json()["endpoints"][nth][key].as_u64().unwrap_or(0);
+        let ended = (0..2).all(|nth| of(nth, "waiting") + of(nth, "sending") == 0 && of(nth, "delivered") > 0);
+        let ended = ended && status.json()["sources"][0]["accepted"] == 6;
+        statuses.push(status.out);
+        ended
+    });
+    let parked = world.listed("parked");
+    assert!(parked.len() >= 2, "{parked:?}");
+    let words: String = parked.iter().map(ToString::to_string).collect();
+    assert!(words.contains(NAME), "a person is told what the receiver said: {words}");
+    let aside = world.listed("set-aside").len() + world.listed("refused").len();
+    assert!(aside >= 2, "{aside}");
+    let id = parked[0]["id"].as_str().unwrap();
+    world.run(&["queue", "drop", id, "--reason", REASON]).with(0);
+    let first = service.terminate().with(0);
+
+    // Once more from the start, with what the journal holds, and something new.
+    let again = [("MA_LK", "KANARYLK0403"), ("HO_TEN", NAME), ("GHI_CHU", "khác Kanary")];
+    world.drop_in("Kanary-nữa.xml", &planted(&odd(406, Oddity::Inline), &again));
+    let second = traced(&world, &["run", "--once", "--now"]).finish();
+    let mut told = vec![first.out, first.err, second.out, second.err];
+    told.extend(statuses.pop());
+    for verb in [&["status"][..], &["status", "--json"], &["check"], &["key", "ls"]] {
+        let done = traced(&world, verb).finish();
+        told.extend([done.out, done.err]);
     }
-    assert!(log.contains("accepted"), "the log does tell the story: {log}");
+    assert!(told[1].contains("accepted"), "the log does tell the story: {}", told[1]);
+
+    let mut canaries: Vec<&str> = PLANTED.iter().map(|(_, canary)| *canary).collect();
+    canaries.extend([PASSWORD, REASON, "Kanary", "KANARY", "kanary"]);
+    let storage_key = fs::read_to_string(world.path("state").join("storage.key")).unwrap();
+    let needles = needles(&canaries);
+    let key_needles = self::needles(&[storage_key.trim()]);
+    assert!(
+        found(text.as_bytes(), &needles).is_some(),
+        "what is looked for is in the export"
+    );
+    let mut leaks = Vec::new();
+    for text in &told {
+        if let Some(needle) = found(text.as_bytes(), &needles).or(found(text.as_bytes(), &key_needles)) {
+            let line = text.lines().find(|line| found(line.as_bytes(), &needles).is_some());
+            leaks.push(format!("{needle} is told: {line:?}"));
+        }
+    }
+    let mut files = 0;
+    for root in ["state", "tmp"] {
+        for path in files_below(&world.path(root)) {
+            let inner = path.strip_prefix(world.path(root)).unwrap().display().to_string();
+            leaks.extend(found(inner.as_bytes(), &needles).map(|needle| format!("{needle} is in the name {inner}")));
+            if !path.is_file() {
+                continue;
+            }
+            files += 1;
+            let own = inner.starts_with("storage.key");
+            leaks.extend(in_file(&path, &needles).map(|needle| format!("{needle} is in {inner}")));
+            leaks.extend(
+                in_file(&path, &key_needles)
+                    .filter(|_| !own)
+                    .map(|_| format!("the storage key is in {inner}")),
+            );
+        }
+    }
+    assert!(files > 10, "{files}");
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+}
+
+#[test]
+fn a_canary_is_found_in_every_disguise() {
+    let needles = needles(&[NAME]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let utf16: Vec<u8> = NAME.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let hex: String = NAME.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut disguises = vec![
+        NAME.as_bytes().to_vec(),
+        utf16,
+        hex.to_uppercase().into_bytes(),
+        hex.into_bytes(),
+        zstd::encode_all(NAME.as_bytes(), 3).unwrap(),
+    ];
+    disguises.extend(["", "a", "ab"].map(|before| base64(format!("{before}{NAME} và sau").as_bytes()).into_bytes()));
+    for disguise in disguises {
+        fs::write(&path, [b"before", &disguise[..], b"after"].concat()).unwrap();
+        assert!(
+            in_file(&path, &needles).is_some(),
+            "{}",
+            String::from_utf8_lossy(&disguise)
+        );
+    }
+    fs::write(&path, "Hoàng Yến Oanh").unwrap();
+    assert!(in_file(&path, &needles).is_none());
+}
+
+/// What a FHIR server says when it repeats what it was sent.
+fn outcome(words: &str) -> String {
+    format!(
+        "{{\"resourceType\":\"OperationOutcome\",\"issue\":[{{\"severity\":\"error\",\"code\":\"invalid\",\"diagnostics\":\"{words}\"}}]}}"
+    )
+}
+
+/// Saying all there is to say, also what libraries have to say.
+fn traced(world: &World, arguments: &[&str]) -> Service {
+    world.start_in(&[("VHR_LOG", std::ffi::OsStr::new("trace"))], arguments)
+}
+
+/// The file with these values in all fields of these names that it has.
+#[track_caller]
+fn planted(file: &ExportFile, values: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = String::from_utf8(file.bytes.clone()).unwrap();
+    for (field, value) in values {
+        let (open, close) = (format!("<{field}>"), format!("</{field}>"));
+        let parts: Vec<&str> = text.split(open.as_str()).collect();
+        assert!(parts.len() > 1, "{field} is not in the file");
+        let rest = parts[1..].iter().map(|part| {
+            let end = part.find(&close).unwrap();
+            format!("{open}{value}{}", &part[end..])
+        });
+        text = std::iter::once(parts[0].to_owned()).chain(rest).collect();
+    }
+    text.into_bytes()
+}
+
+/// What each canary would look like, with its name.
+fn needles(canaries: &[&str]) -> Vec<(String, memmem::Finder<'static>)> {
+    let mut needles = Vec::new();
+    for canary in canaries {
+        let utf16: Vec<u8> = canary.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (form, bytes) in [("UTF-8", canary.as_bytes()), ("UTF-16", &utf16)] {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut disguises = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+            for before in 0..3 {
+                // What stands before and behind is unknown: only the letters made of the canary's own bits remain.
+                let text = base64(&[&vec![0; before][..], bytes].concat());
+                let from = (before * 8).div_ceil(6);
+                let inner = &text[from..(before + bytes.len()) * 8 / 6];
+                disguises.push(inner.as_bytes().to_vec());
+                disguises.push(inner.replace('+', "-").replace('/', "_").into_bytes());
+            }
+            let finders = disguises
+                .into_iter()
+                .map(|bytes| memmem::Finder::new(&bytes).into_owned());
+            needles.extend(finders.map(|finder| (format!("{canary} ({form})"), finder)));
+        }
+    }
+    needles
+}
+
+fn found<'a>(bytes: &[u8], needles: &'a [(String, memmem::Finder<'_>)]) -> Option<&'a str> {
+    let mut all = needles.iter();
+    all.find(|(_, finder)| finder.find(bytes).is_some())
+        .map(|(name, _)| name.as_str())
+}
+
+/// In the file as it is, and in whatever in it was packed with zstd.
+fn in_file<'a>(path: &Path, needles: &'a [(String, memmem::Finder<'_>)]) -> Option<&'a str> {
+    let bytes = fs::read(path).unwrap();
+    let mut packed = memmem::find_iter(&bytes, b"\x28\xb5\x2f\xfd");
+    found(&bytes, needles).or_else(|| {
+        packed.find_map(|at| {
+            let mut plain = Vec::new();
+            // Four bytes may look like a beginning and be none; what was read until then counts.
+            let _ = zstd::Decoder::new(&bytes[at..]).map(|from| from.take(64 << 20).read_to_end(&mut plain));
+            found(&plain, needles)
+        })
+    })
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letters = bytes.chunks(3).flat_map(|three| {
+        let number = (0..3).fold(0usize, |number, nth| {
+            number << 8 | usize::from(*three.get(nth).unwrap_or(&0))
+        });
+        (0..=three.len()).map(move |nth| char::from(LETTERS[number >> (18 - 6 * nth) & 63]))
+    });
+    letters.collect()
 }
 
 #[cfg(unix)]

@@ -9,6 +9,7 @@ use crate::report::{Exit, Failure};
 use crate::{logging, report};
 
 mod check;
+mod key;
 mod map;
 mod outages;
 pub(crate) mod output;
@@ -47,6 +48,8 @@ enum Verb {
     Receipts(receipts::Options),
     /// Những lúc không gửi được, làm bằng chứng khi gửi chậm / when what was out of reach: evidence for late sending
     Outages(outages::Options),
+    /// Khóa: xem, đổi, gửi giữ, khôi phục / keys: look, rotate, escrow, recover
+    Key(key::Options),
     /// Dành cho người viết plugin / for those who write plugins
     Plugin(plugin::Options),
 }
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
         Verb::Queue(options) => queue::run(&options),
         Verb::Receipts(options) => receipts::run(&options),
         Verb::Outages(options) => outages::run(&options),
+        Verb::Key(options) => key::run(&options),
         Verb::Plugin(options) => plugin::run(&options),
     };
     match done {

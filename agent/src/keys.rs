@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,9 @@ use vhr_core::time::Timestamp;
 
 use crate::digest::Keyed;
 use crate::secret::Secret;
-use crate::spool::write_synced;
+use crate::spool::{sync_folder, write_synced};
+
+pub mod escrow;
 
 const MAGIC: &[u8; 4] = b"VHRK";
 /// Where the keyring lies in the state folder, twice.
@@ -65,6 +68,17 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Keys(Arc<Ring>);
 
+/// A keyring as it was found.
+#[derive(Debug)]
+pub struct Opened {
+    /// What is in it.
+    pub keys: Keys,
+    /// The place among the secrets of the one that opened it.
+    pub which: usize,
+    /// Whether both copies say the same under that secret.
+    pub whole: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Ring {
     /// Of the digests in the index; never changes, or every visit would look new.
@@ -95,43 +109,58 @@ impl Keys {
         }))
     }
 
-    /// Opens the keyring of a state folder with the first of `secrets` that does; makes one where nothing is sealed yet. A
-    /// copy that is missing or damaged is written anew. Says which secret it was.
+    /// Reads the keyring of a state folder with the first of `secrets` that opens it, and changes nothing. None where there
+    /// is no keyring, and nothing sealed either.
     ///
     /// # Errors
     /// When there is a keyring and it does not open, or sealed files and none.
-    pub fn open(dir: &Path, secrets: &[Secret], now: Timestamp) -> Result<(Self, usize), Error> {
+    pub fn read(dir: &Path, secrets: &[Secret]) -> Result<Option<Opened>, Error> {
         let copies = NAMES.map(|name| read(&dir.join(name)));
-        for (place, copy) in copies.iter().enumerate() {
-            let Some(bytes) = copy else { continue };
-            for (which, secret) in secrets.iter().enumerate() {
-                if let Some(keys) = unwrap(bytes, secret) {
-                    if copies[1 - place]
-                        .as_deref()
-                        .is_none_or(|other| unwrap(other, secret).is_none())
-                    {
-                        tracing::warn!(
-                            copy = NAMES[1 - place],
-                            "a copy of the keyring was missing or damaged; it is written anew"
-                        );
-                        keys.write(dir, secret)?;
-                    }
-                    return Ok((keys, which));
-                }
-            }
+        let open = |copy: &Option<Vec<u8>>| {
+            let bytes = copy.as_deref()?;
+            let with = |(which, secret)| unwrap(bytes, secret).map(|keys| (keys, which));
+            secrets.iter().enumerate().find_map(with)
+        };
+        let opened = [open(&copies[0]), open(&copies[1])];
+        let whole = match &opened {
+            [Some((one, by)), Some((other, with))] => secrets[*by] == secrets[*with] && one.list() == other.list(),
+            _ => false,
+        };
+        // Where writing both was cut short, the one with the newer master key is the one that files may be sealed under.
+        let newest = opened
+            .into_iter()
+            .flatten()
+            .rev()
+            .max_by_key(|(keys, _)| keys.0.masters.len());
+        if let Some((keys, which)) = newest {
+            return Ok(Some(Opened { keys, which, whole }));
         }
         if copies.iter().any(Option::is_some) {
             return Err(Error::WrongKey(dir.join(NAMES[0])));
         }
-        if ["spool/in", "spool/out", "journal"]
-            .iter()
-            .any(|name| has_files(&dir.join(name)))
-        {
+        let sealed = ["spool/in", "spool/out", "journal"];
+        if sealed.iter().any(|name| has_files(&dir.join(name))) {
             return Err(Error::Gone(dir.to_owned()));
         }
-        let keys = Self::generate(now);
-        keys.write(dir, &secrets[0])?;
-        Ok((keys, 0))
+        Ok(None)
+    }
+
+    /// The same for whoever holds the folder's lock: makes a keyring where nothing is sealed yet, and a copy that is missing,
+    /// damaged, or behind the other is written anew. Says which secret it was.
+    ///
+    /// # Errors
+    /// As [`Keys::read`], and when it cannot be written.
+    pub fn open(dir: &Path, secrets: &[Secret], now: Timestamp) -> Result<(Self, usize), Error> {
+        let Some(Opened { keys, which, whole }) = Self::read(dir, secrets)? else {
+            let keys = Self::generate(now);
+            keys.write(dir, &secrets[0])?;
+            return Ok((keys, 0));
+        };
+        if !whole {
+            tracing::warn!("a copy of the keyring was missing, damaged or older than the other; it is written anew");
+            keys.write(dir, &secrets[which])?;
+        }
+        Ok((keys, which))
     }
 
     /// Writes both copies, one after the other, so that one is whole at any time.
@@ -184,7 +213,10 @@ impl Keys {
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        let ring: Ring = serde_json::from_str(text).ok()?;
+        Self::from_ring(serde_json::from_str(text).ok()?)
+    }
+
+    fn from_ring(ring: Ring) -> Option<Self> {
         let well = |master: &Master| master.id.0.len() == 8 && master.key.0.len() == 32;
         (!ring.masters.is_empty() && ring.masters.iter().all(well)).then(|| Self(Arc::new(ring)))
     }
@@ -219,6 +251,20 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has a source of randomness");
     bytes
+}
+
+/// Gives a file another name in the same folder, durably; says which, or none where there is no such file. A person may still
+/// find what opens it.
+pub(crate) fn put_aside(path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".old-{}", now.millis()));
+    let aside = PathBuf::from(aside);
+    fs::rename(path, &aside)?;
+    path.parent().map_or(Ok(()), sync_folder).map_err(io::Error::other)?;
+    Ok(Some(aside))
 }
 
 /// Any text can be a storage key: the key proper is derived from it.
@@ -315,6 +361,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn of_two_copies_the_one_with_the_newer_master_key_is_right() {
+        for older in NAMES {
+            let dir = tempfile::tempdir().unwrap();
+            let (keys, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+            let before = fs::read(dir.path().join(older)).unwrap();
+            let rotated = keys.rotated(now());
+            rotated.write(dir.path(), &secret("k")).unwrap();
+            fs::write(dir.path().join(older), before).unwrap();
+            let (again, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+            assert!(same(&again, &rotated), "{older}");
+            for name in NAMES {
+                let bytes = fs::read(dir.path().join(name)).unwrap();
+                assert!(unwrap(&bytes, &secret("k")).is_some_and(|read| same(&read, &rotated)));
+            }
+        }
+    }
+
+    #[test]
+    fn reading_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Keys::read(dir.path(), &[secret("k")]).unwrap().is_none());
+        assert!(!dir.path().join(NAMES[0]).exists());
+        Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+        fs::remove_file(dir.path().join(NAMES[1])).unwrap();
+        assert!(!Keys::read(dir.path(), &[secret("k")]).unwrap().unwrap().whole);
+        assert!(!dir.path().join(NAMES[1]).exists());
     }
 
     #[test]

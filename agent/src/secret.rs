@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 
 use vhr_core::config::SecretSource;
 
+use crate::spool::{self, write_synced};
+
+#[cfg(windows)]
+mod dpapi;
+
 /// A secret is a line; a larger file is a mistake.
 const MAX: u64 = 64 * 1024;
 
@@ -61,6 +66,26 @@ pub enum Error {
     /// Nothing in it.
     #[error("the secret from {0} is empty")]
     Empty(String),
+    /// DPAPI did not open or seal it.
+    #[error(
+        "DPAPI không mở hoặc không niêm phong được {path}: tệp chỉ mở được trên chính máy Windows đã tạo ra nó \
+         (DPAPI did not open or seal it: it opens only on the Windows machine that made it)"
+    )]
+    Dpapi {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// DPAPI elsewhere than on Windows.
+    #[error(
+        "{0}: {{ dpapi = … }} chỉ có trên Windows; hãy dùng {{ credential = … }} hoặc {{ file = … }} \
+         (dpapi is there on Windows only: use a credential or a file)"
+    )]
+    NotWindows(PathBuf),
+    /// It cannot be written.
+    #[error("the secret could not be written")]
+    Write(#[source] spool::Error),
 }
 
 /// Reads a secret from where the configuration says; a line end behind it is not part of it.
@@ -75,6 +100,11 @@ pub fn read(source: &SecretSource) -> Result<Secret, Error> {
             let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| Error::NoCredentials(name.clone()))?;
             (read_file(&Path::new(&folder).join(name))?, name.clone())
         }
+        SecretSource::Dpapi(path) if cfg!(not(windows)) => return Err(Error::NotWindows(path.clone())),
+        SecretSource::Dpapi(path) => (
+            text(path, unprotect(path, &read_bytes(path)?)?)?,
+            path.display().to_string(),
+        ),
     };
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
@@ -83,21 +113,72 @@ pub fn read(source: &SecretSource) -> Result<Secret, Error> {
     Ok(Secret::new(text))
 }
 
+/// Writes a secret to where a file is to hold it, for our account only. Nothing else can be written to.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write(place: &SecretSource, secret: &Secret) -> Result<(), Error> {
+    let (path, bytes) = match place {
+        SecretSource::File(path) => (path, format!("{}\n", secret.reveal()).into_bytes()),
+        SecretSource::Dpapi(path) => (path, protect(path, secret.reveal().as_bytes())?),
+        SecretSource::Credential(name) | SecretSource::Env(name) => {
+            let path = PathBuf::from(name);
+            let source = io::ErrorKind::Unsupported.into();
+            return Err(Error::File { path, source });
+        }
+    };
+    write_synced(path, &bytes).map_err(Error::Write)
+}
+
 fn read_file(path: &Path) -> Result<String, Error> {
+    text(path, read_bytes(path)?)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::File {
         path: path.to_owned(),
         source,
     };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     File::open(path)
         .map_err(failed)?
         .take(MAX + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
-    if text.len() as u64 > MAX {
+    if bytes.len() as u64 > MAX {
         return Err(Error::TooLarge { path: path.to_owned() });
     }
-    Ok(text)
+    Ok(bytes)
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|_| Error::File {
+        path: path.to_owned(),
+        // The bytes are not repeated: they may be most of a secret.
+        source: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"),
+    })
+}
+
+#[cfg(windows)]
+fn protect(path: &Path, plain: &[u8]) -> Result<Vec<u8>, Error> {
+    let path = path.to_owned();
+    dpapi::protect(plain).map_err(|source| Error::Dpapi { path, source })
+}
+
+#[cfg(windows)]
+fn unprotect(path: &Path, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    let path = path.to_owned();
+    dpapi::unprotect(sealed).map_err(|source| Error::Dpapi { path, source })
+}
+
+#[cfg(not(windows))]
+fn protect(path: &Path, _: &[u8]) -> Result<Vec<u8>, Error> {
+    Err(Error::NotWindows(path.to_owned()))
+}
+
+#[cfg(not(windows))]
+fn unprotect(path: &Path, _: &[u8]) -> Result<Vec<u8>, Error> {
+    Err(Error::NotWindows(path.to_owned()))
 }
 
 #[cfg(test)]
@@ -115,6 +196,24 @@ mod tests {
         let path = folder.path().join("password");
         std::fs::write(&path, "open sesame \r\n").unwrap();
         assert_eq!(read(&SecretSource::File(path)).unwrap().reveal(), "open sesame ");
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn elsewhere_than_on_windows_dpapi_is_refused_by_name() {
+        let place = SecretSource::Dpapi("/var/lib/vhr-agent/storage.key".into());
+        for refused in [read(&place).map(|_| ()), write(&place, &Secret::new("k"))] {
+            assert!(matches!(refused, Err(Error::NotWindows(_))), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused_and_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, b"open \xff sesame").unwrap();
+        let told = crate::report::chain(&read(&SecretSource::File(path)).unwrap_err());
+        assert!(told.contains("UTF-8") && !told.contains("sesame"), "{told}");
     }
 
     #[test]

@@ -1,15 +1,20 @@
-//! The state folder: made at the first start, for the service's account only, with the storage key in it.
+//! The state folder: made at the first start, for the service's account only, with the storage key in it (`state/key.rs`).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use vhr_core::config::{SecretSource, Storage};
+use vhr_core::config::Storage;
 use vhr_core::time::Timestamp;
 
-use crate::keys::{self, Keys};
+use crate::keys::escrow::{self, Recipients};
+use crate::keys::{self, KeyId, Keys};
 use crate::secret::{self, Secret};
-use crate::spool::{self, write_synced};
+use crate::spool;
+
+pub mod key;
+
+use key::StorageKey;
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +40,48 @@ pub enum Error {
     /// The storage key is not there.
     #[error("the storage key cannot be read")]
     Key(#[source] secret::Error),
+    /// It cannot be written.
+    #[error("the storage key cannot be written")]
+    WriteKey(#[source] secret::Error),
     /// It does not open the keyring.
     #[error(transparent)]
     Keys(#[from] keys::Error),
+    /// The escrow: a recipient that is none.
+    #[error("[storage] escrow")]
+    Escrow(#[from] escrow::Error),
+    /// There is no keyring yet.
+    #[error("{} chưa có keyring: dịch vụ chưa chạy lần nào (there is no keyring yet: the service never ran)", .0.display())]
+    NothingYet(PathBuf),
+    /// Only a key of our own making is made anew by itself.
+    #[error(
+        "khóa lưu trữ do nơi khác cấp: hãy cho biết khóa mới bằng --new file:… | env:… | credential:… (the storage key is not \
+         of our own making: say where the new one is)"
+    )]
+    NotOurs,
+    /// A new key that anybody could guess.
+    #[error(
+        "khóa mới quá ngắn, cần ít nhất {} ký tự ngẫu nhiên, ví dụ từ `openssl rand -hex 32` (the new key is too short: at \
+         least {} random characters)",
+        key::SHORTEST,
+        key::SHORTEST
+    )]
+    TooShort,
+    /// The new key is the old one.
+    #[error("khóa mới chính là khóa cũ (the new storage key is the old one)")]
+    SameKey,
+    /// Nothing is lost.
+    #[error(
+        "keyring hiện có vẫn mở được, không cần khôi phục; vẫn muốn thay thì thêm --force (the present keyring opens: nothing \
+         is lost; --force replaces it all the same)"
+    )]
+    StillOpens,
+    /// The escrow is too old for what is there.
+    #[error(
+        "bản gửi giữ thiếu khóa {0}, có dữ liệu đã niêm phong bằng khóa này: hãy tìm bản mới hơn; --force bỏ qua và mất phần \
+         đó (the escrow is older than the master key {0} that files are sealed under: find a newer one; --force goes on \
+         without those files)"
+    )]
+    OlderEscrow(KeyId),
 }
 
 /// Held as long as a process works in a state folder. Spool, journal and index are only opened by whoever holds it.
@@ -129,54 +173,57 @@ fn foreign(path: &Path, folder: bool) -> bool {
 }
 
 /// Makes the folder where absent, and opens its keys; the storage key is made at the first start where it is to be a file.
+/// What a power cut or damage left is mended, and the escrow is brought up to date. Only for whoever holds the folder's lock.
 ///
 /// # Errors
 /// When the folder cannot be made, or the keys are not there.
 pub fn prepare(storage: &Storage, now: Timestamp) -> Result<Keys, Error> {
-    make_private(&storage.dir)?;
-    if let SecretSource::File(path) = &storage.key
-        && !path.exists()
-        && !copy_of(path).exists()
-        && keys::NAMES.iter().all(|name| !storage.dir.join(name).exists())
-    {
-        make_key(path)?;
-    }
-    open_keys(storage, now)
+    Ok(open_mended(storage, now)?.0)
 }
 
-/// The keys of a state folder that is there.
+/// The same, with the secret that opened them.
+fn open_mended(storage: &Storage, now: Timestamp) -> Result<(Keys, Secret), Error> {
+    let recipients = (!storage.escrow.is_empty())
+        .then(|| Recipients::parse(&storage.escrow))
+        .transpose()?;
+    make_private(&storage.dir)?;
+    let key = StorageKey::of(storage);
+    if key.is_absent() && keys::NAMES.iter().all(|name| !storage.dir.join(name).exists()) {
+        key.make()?;
+    }
+    let mut secrets = key.candidates()?;
+    let (keys, which) = Keys::open(&storage.dir, &secrets, now)?;
+    let secret = secrets.swap_remove(which);
+    // Last: until now each of the candidates may have been the only one that opens a copy.
+    key.mend(&secret)?;
+    if let Some(recipients) = recipients {
+        keep_escrow(storage, &keys, &recipients, now);
+    }
+    Ok((keys, secret))
+}
+
+/// The keys of a state folder that is there; changes nothing, and so needs no lock.
 ///
 /// # Errors
 /// When the storage key cannot be read, or does not open them.
-pub fn open_keys(storage: &Storage, now: Timestamp) -> Result<Keys, Error> {
-    let mut secrets = vec![secret::read(&storage.key)];
-    if let SecretSource::File(path) = &storage.key {
-        secrets.push(secret::read(&SecretSource::File(copy_of(path))));
-    }
-    let (read, unread): (Vec<_>, Vec<_>) = secrets.into_iter().partition(Result::is_ok);
-    let read: Vec<Secret> = read.into_iter().flatten().collect();
-    if read.is_empty() {
-        return Err(Error::Key(
-            unread.into_iter().find_map(Result::err).expect("one was asked for"),
-        ));
-    }
-    let (keys, which) = Keys::open(&storage.dir, &read, now)?;
-    // What was of our own making has a copy: the damaged one of the two is written anew.
-    if let SecretSource::File(path) = &storage.key
-        && copy_of(path).exists()
-        && read.iter().filter(|secret| **secret == read[which]).count() < 2
-    {
-        tracing::warn!("a copy of the storage key was damaged; it is written anew");
-        write_key(path, read[which].reveal())?;
-    }
-    Ok(keys)
+pub fn open_keys(storage: &Storage) -> Result<Keys, Error> {
+    let secrets = StorageKey::of(storage).candidates()?;
+    let opened = Keys::read(&storage.dir, &secrets)?;
+    opened
+        .map(|opened| opened.keys)
+        .ok_or_else(|| Error::NothingYet(storage.dir.clone()))
 }
 
-/// Where the copy of a storage key of our own making lies.
-fn copy_of(path: &Path) -> PathBuf {
-    let mut copy = path.as_os_str().to_owned();
-    copy.push(".copy");
-    copy.into()
+/// The work goes on without it; `key ls` tells how old it is.
+fn keep_escrow(storage: &Storage, keys: &Keys, recipients: &Recipients, now: Timestamp) {
+    match escrow::keep(&storage.dir, keys, recipients, now) {
+        Ok(true) => tracing::info!("the escrow of the keyring was written"),
+        Ok(false) => {}
+        Err(e) => tracing::warn!(
+            error = crate::report::chain(&e),
+            "the escrow of the keyring could not be written"
+        ),
+    }
 }
 
 /// Makes the state folder where absent, for our account only.
@@ -199,39 +246,10 @@ pub fn make_private(dir: &Path) -> Result<(), Error> {
     builder.create(dir).map_err(failed)
 }
 
-fn make_key(path: &Path) -> Result<(), Error> {
-    let key: [u8; 32] = keys::random();
-    let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_key(path, &text)
-}
-
-/// Writes the key and its copy, for our account only.
-fn write_key(path: &Path, text: &str) -> Result<(), Error> {
-    for path in [path, &copy_of(path)] {
-        let failed = |source| Error::Io {
-            act: "write the storage key",
-            path: path.to_owned(),
-            source,
-        };
-        write_synced(path, format!("{text}\n").as_bytes()).map_err(|e| failed(io::Error::other(e)))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
+    use super::key::tests::storage;
     use super::*;
-
-    fn storage(dir: PathBuf) -> Storage {
-        Storage {
-            key: SecretSource::File(dir.join("storage.key")),
-            dir,
-            keep: Duration::from_secs(1),
-            receipts: Duration::from_secs(1),
-        }
-    }
 
     #[test]
     fn the_key_is_made_at_the_first_start_and_stays_the_same() {

@@ -70,6 +70,8 @@ pub struct Storage {
     pub key: SecretSource,
     /// How long an export is kept after its last delivery has ended.
     pub keep: Duration,
+    /// Whom the keyring is kept encrypted for in `keyring.age`: recipients of `age`. By default nobody.
+    pub escrow: Vec<String>,
     /// How long its receipts are kept after that.
     pub receipts: Duration,
 }
@@ -266,6 +268,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// An environment variable.
     Env(String),
+    /// A file that only this Windows machine can open (DPAPI); for the storage key alone.
+    Dpapi(PathBuf),
 }
 
 impl Config {

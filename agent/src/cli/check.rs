@@ -4,6 +4,7 @@ use vhr_core::config::{Config, SecretSource};
 
 use super::{ConfigOption, output, run::read_config};
 use crate::endpoint::Wire;
+use crate::keys::escrow::Recipients;
 use crate::map::profiles;
 use crate::report::{Exit, Failure, chain};
 use crate::{pipeline, secret};
@@ -32,10 +33,19 @@ pub(super) fn run(options: &ConfigOption) -> Result<Exit, Failure> {
 /// All that is wrong outside the file itself, one line each.
 fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
-    // A key in a file is made at the first start.
-    let made_later = matches!(&config.storage.key, SecretSource::File(path) if !path.exists());
+    // A key in a file is made at the first start, where this system can.
+    let made_later = match &config.storage.key {
+        SecretSource::File(path) => !path.exists(),
+        SecretSource::Dpapi(path) => cfg!(windows) && !path.exists(),
+        SecretSource::Credential(_) | SecretSource::Env(_) => false,
+    };
     if !made_later && let Err(e) = secret::read(&config.storage.key) {
         problems.push(format!("[storage] key: {}", chain(&e)));
+    }
+    if !config.storage.escrow.is_empty()
+        && let Err(e) = Recipients::parse(&config.storage.escrow)
+    {
+        problems.push(format!("[storage] escrow: {}", chain(&e)));
     }
     let parent = config.storage.dir.ancestors().find(|folder| folder.exists());
     if parent.is_none_or(|folder| !folder.is_dir()) {

@@ -15,7 +15,7 @@ use crate::journal::{self, Entry, Position, Standing};
 use crate::keys::Keys;
 use crate::report::{Exit, Failure};
 use crate::spool::{RecordRow, Spool};
-use crate::{clock, state};
+use crate::state;
 
 /// Of `receipts`.
 #[derive(Debug, clap::Args)]
@@ -37,8 +37,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     let config = read_config(&options.config.config)?;
     check_days([&options.from, &options.to])?;
     let unread = |e| Failure::environment("the journal cannot be read", e);
-    let keys = state::open_keys(&config.storage, clock::now())
-        .map_err(|e| Failure::environment("the journal cannot be read", e))?;
+    let keys = state::open_keys(&config.storage).map_err(|e| Failure::environment("the journal cannot be read", e))?;
     let folder = config.storage.dir.join("journal");
     let mut receipts = Receipts {
         wanted: Wanted {

@@ -116,6 +116,7 @@ fn stopped(error: pipeline::Error) -> Failure {
     match &error {
         pipeline::Error::State(state::Error::InUse { .. }) => Failure::environment("agent", error)
             .hint("dịch vụ đang chạy? dừng nó trước (is the service running? stop it first)"),
+        pipeline::Error::State(state::Error::Escrow(_)) => Failure::configured(error),
         pipeline::Error::State(_) | pipeline::Error::Queue(_) | pipeline::Error::Spool(_) => {
             Failure::environment("agent", error)
         }

@@ -39,8 +39,9 @@ pub(super) fn site(mut table: Table<'_>) -> Option<Site> {
 
 pub(super) fn storage(mut table: Table<'_>) -> Option<Storage> {
     let dir = table.required("dir", r#"dir = "/var/lib/vhr-agent""#, values::local_path);
-    let key = table.optional("key", values::secret);
+    let key = table.optional("key", values::storage_key);
     let keep = table.optional("keep", |value| values::duration(value, Duration::ZERO, LONGEST));
+    let escrow = table.optional("escrow", |value| value.list(values::recipient));
     let receipts = table.optional("receipts", |value| values::duration(value, Duration::ZERO, LONGEST));
     table.end();
     let dir = dir?;
@@ -48,6 +49,7 @@ pub(super) fn storage(mut table: Table<'_>) -> Option<Storage> {
         receipts: receipts.unwrap_or(LONGEST),
         key: key.unwrap_or_else(|| SecretSource::File(dir.join("storage.key"))),
         keep: keep.unwrap_or(30 * DAY),
+        escrow: escrow.unwrap_or_default(),
         dir,
     })
 }

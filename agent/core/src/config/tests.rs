@@ -207,6 +207,21 @@ fn values_of_the_wrong_kind_are_mistakes() {
             "6 storage.keep",
         ),
         (
+            "\"/var/lib/vhr-agent\"",
+            "\"/var/lib/vhr-agent\"\nescrow = [\"age1short\"]",
+            "6 storage.escrow[1]",
+        ),
+        (
+            "\"/var/lib/vhr-agent\"",
+            "\"/var/lib/vhr-agent\"\nescrow = [\"AGE-SECRET-KEY-1QQQQ\"]",
+            "6 storage.escrow[1]",
+        ),
+        (
+            "\"/var/lib/vhr-agent\"",
+            "\"/var/lib/vhr-agent\"\nkey = { dpapi = 'storage.key' }",
+            "6 storage.key.dpapi",
+        ),
+        (
             "[[source]]",
             "[plugins]\ndir = '//server/share'\n[[source]]",
             "7 plugins.dir",

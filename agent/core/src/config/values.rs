@@ -238,6 +238,15 @@ pub(super) fn overlap(one: &Path, other: &Path) -> bool {
 
 /// Where a secret is found. Whatever stands here in the clear is refused and not repeated.
 pub(super) fn secret(value: &Value<'_>) -> Option<SecretSource> {
+    place(value, &["credential", "file", "env"])
+}
+
+/// Where the storage key is found: one that we make ourselves may be bound to this Windows machine.
+pub(super) fn storage_key(value: &Value<'_>) -> Option<SecretSource> {
+    place(value, &["credential", "file", "env", "dpapi"])
+}
+
+fn place(value: &Value<'_>, places: &[&'static str]) -> Option<SecretSource> {
     let how = || {
         said!(
             r#"cất ở nơi khác rồi ghi nơi cất: {{ credential = "tên" }}, {{ file = "/đường/dẫn" }} hoặc {{ env = "TÊN_BIẾN" }}; nếu mật khẩu đã bị lộ, hãy đổi"#,
@@ -254,18 +263,46 @@ pub(super) fn secret(value: &Value<'_>) -> Option<SecretSource> {
         );
     }
     let mut table = value.table()?;
-    let given = ["credential", "file", "env"]
-        .into_iter()
-        .filter(|key| table.has(key))
-        .count();
-    let credential = table.optional("credential", identifier).map(SecretSource::Credential);
-    let file = table.optional("file", path).map(SecretSource::File);
-    let env = table.optional("env", variable).map(SecretSource::Env);
+    let given = places.iter().filter(|key| table.has(key)).count();
+    let mut found = None;
+    for key in places {
+        let place = match *key {
+            "credential" => table.optional(key, identifier).map(SecretSource::Credential),
+            "file" => table.optional(key, path).map(SecretSource::File),
+            "dpapi" => table.optional(key, local_path).map(SecretSource::Dpapi),
+            _ => table.optional(key, variable).map(SecretSource::Env),
+        };
+        found = found.or(place);
+    }
     if given != 1 {
         table.wrong::<()>(said!("cần đúng một nơi cất", "exactly one place is needed"), how());
     }
     table.end();
-    credential.or(file).or(env)
+    found
+}
+
+/// Whom something is encrypted for: an X25519 recipient of `age`, by its form. Its checksum is checked where it is used.
+pub(super) fn recipient(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let data = text.strip_prefix("age1").unwrap_or_default();
+    // 32 bytes in groups of five bits, and six characters of checksum.
+    if data.len() == 58
+        && data
+            .bytes()
+            .all(|byte| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".contains(&byte))
+    {
+        return Some(text.to_owned());
+    }
+    value.wrong(
+        said!(
+            "đây không phải khóa công khai của age",
+            "this is not a recipient of age"
+        ),
+        said!(
+            "dòng `public key: age1…` mà `age-keygen` in ra (62 ký tự); khóa bí mật AGE-SECRET-KEY-… không bao giờ để ở đây",
+            "the line `public key: age1…` that `age-keygen` prints (62 characters); never the secret key AGE-SECRET-KEY-…"
+        ),
+    )
 }
 
 fn variable(value: &Value<'_>) -> Option<String> {

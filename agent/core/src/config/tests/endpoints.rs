@@ -33,6 +33,7 @@ fn a_secret_has_exactly_one_place() {
         (r#"{ file = "secret" }"#, "19 endpoint[2].password.file"),
         (r#"{ env = "A B" }"#, "19 endpoint[2].password.env"),
         (r#"{ env = "A", vault = "x" }"#, "19 endpoint[2].password.vault"),
+        (r#"{ env = "A", dpapi = '/a' }"#, "19 endpoint[2].password.dpapi"),
     ] {
         assert_eq!(spoilt(r#"{ credential = "bhxh" }"#, wrong).0, [key], "{wrong}");
     }

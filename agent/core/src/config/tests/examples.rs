@@ -75,6 +75,9 @@ fn the_station_example_is_right_on_any_system() {
 fn the_hospital_example_says_what_it_shows() {
     let config = parse(HOSPITAL, "hospital.toml").unwrap();
     assert_eq!(config.storage.key, SecretSource::Credential("storage-key".to_owned()));
+    let recipient = format!("age1{}", "q".repeat(58));
+    let escrowed = HOSPITAL.replace("# escrow = [\"age1…\"]", &format!("escrow = [\"{recipient}\"]"));
+    assert_eq!(parse(&escrowed, "hospital.toml").unwrap().storage.escrow, [recipient]);
     assert_eq!(config.sources[1].done_marker.as_deref(), Some(".done"));
     let vhr = &config.endpoints[0];
     let accepted = Timestamp::parse_rfc3339("2026-08-01T20:15:01+07:00").unwrap();
