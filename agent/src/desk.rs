@@ -30,6 +30,7 @@ pub async fn answer(queue: &Queue, spool: &Spool, request: Request) -> Reply {
             let now = clock::now();
             each(queue, spool, &ids, None, now, |state| state.retry(now)).await
         }
+        Request::Resolve{..}|Request::Resend{..}|Request::Undelivered{..}|Request::Verify=>todo!(),
         Request::Drop { ids, reason } => {
             let now = clock::now();
             each(queue, spool, &ids, Some(&reason), now, |state| {
@@ -130,7 +131,7 @@ async fn each(
             if !typed.contains('@') && row.state.is_final() {
                 continue;
             }
-            results.push(match queue.ask(&id, now, &next).await {
+            results.push(match queue.ask(&id, None, now, &next).await {
                 Ok(state) => done(&id.to_string(), state.name()),
                 Err(e) => not_done(&id.to_string(), &report::chain(&e)),
             });
@@ -256,6 +257,7 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
         state: state.name().to_owned(),
         detail: Some(state),
         text,
+        history: Vec::new(),
     })
 }
 
@@ -289,6 +291,7 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
             state: closed.map_or(state, |_| CLOSED).to_owned(),
             detail: None,
             text: closed.map_or_else(|| why.clone(), |at| format!("{} ({why})", queue.closed_for(*at))),
+            history: Vec::new(),
         };
         (aside.seq, item)
     };

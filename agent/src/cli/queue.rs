@@ -103,7 +103,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
             Ok(if failed { Exit::Failed } else { Exit::Well })
         }
         Reply::Failed { why } => Err(Failure::usage(why)),
-        Reply::Status { .. } => Err(Failure::not_running("the service gave another answer than asked for")),
+        Reply::Unsure{..}|Reply::Undelivered{..}|Reply::Verified{..}|Reply::Status { .. } => Err(Failure::not_running("the service gave another answer than asked for")),
     }
 }
 

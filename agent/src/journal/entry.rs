@@ -21,6 +21,9 @@ pub enum Entry {
         at: Timestamp,
         /// Where it stands now.
         state: State,
+        /// Why a person asked for it, where the state does not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The batch of an export was damaged and made anew: its records lie there now. A record that is another than it was (the
     /// plugin is newer) takes its place.

@@ -241,6 +241,9 @@ impl Queue {
 
     fn apply_step(&self, position: Position, id: &DeliveryId, state: &State) -> Result<(), Error> {
         let short = Short::from(state);
+        if !short.is_final() {
+            self.bring_back(position, id.record)?;
+        }
         let ended = {
             let mut live = self.lock_live();
             let Some(stepped) = live.step(id, short.clone(), position) else {
@@ -249,12 +252,44 @@ impl Queue {
             self.lock_tallies().step(&id.endpoint, Some(&stepped.old), &short);
             stepped.ended.map(|(order, record)| ended(&live, order, *record))
         };
-        ended.map_or(Ok(()), |ended| self.put_ended(&ended))
+        ended.map_or(Ok(()), |ended| self.put_ended(ended))
+    }
+
+    /// A person has something sent once more: its record is in memory again, as it stood at that place of the journal. Its row
+    /// in the index stays: read again from an earlier snapshot, this is done again.
+    fn bring_back(&self, position: Position, record: RecordId) -> Result<(), Error> {
+        if self.lock_live().order(record).is_some() {
+            return Ok(());
+        }
+        let Some(ended) = self.history.ended(record)? else {
+            return Ok(());
+        };
+        let mut live = self.lock_live();
+        let sibling = live.iter().find(|(_, other)| other.export.id == ended.export);
+        let export = sibling.map(|(_, other)| Arc::clone(&other.export));
+        let deliveries = ended.standing(Some(position)).into_iter();
+        let record = LiveRecord {
+            export: export.unwrap_or_else(|| {
+                Arc::new(LiveExport {
+                    id: ended.export,
+                    at: ended.at,
+                })
+            }),
+            deliveries: deliveries
+                .map(|(endpoint, state, position)| LiveDelivery {
+                    endpoint: live.endpoint(&endpoint),
+                    state,
+                    position,
+                })
+                .collect(),
+            row: ended.row,
+        };
+        live.insert(ended.order, record);
+        Ok(())
     }
 
     /// A record came to its end at all its endpoints: it moves from memory to the index.
-    fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
-        self.history.put_ended(ended)?;
+    fn put_ended(&self, ended: Ended) -> Result<(), Error> {
         let newest = ended.deliveries.iter().map(|(endpoint, state, _)| Newest {
             endpoint: endpoint.clone(),
             order: ended.order,
@@ -263,7 +298,8 @@ impl Queue {
             signed: ended.row.signed,
             delivered: matches!(state, Short::Delivered { .. }),
         });
-        Ok(self.history.put_newest(&ended.row.visit, newest)?)
+        self.history.put_newest(&ended.row.visit, newest)?;
+        Ok(self.history.put_ended(ended)?)
     }
 
     /// What the journal told of a delivery before its export was known: its export's entry was damaged.

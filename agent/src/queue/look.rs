@@ -61,7 +61,11 @@ impl Queue {
             if found.len() >= limit {
                 break;
             }
-            found.extend(rows(&item?).filter(|(id, row)| wanted(id, row)));
+            let item = item?;
+            // What is sent once more is not among the ended now.
+            if self.lock_live().order(item.row.record).is_none() {
+                found.extend(rows(&item).filter(|(id, row)| wanted(id, row)));
+            }
         }
         found.truncate(limit);
         Ok(found)
@@ -81,8 +85,28 @@ impl Queue {
         let bytes: Vec<u8> = pairs.collect();
         if bytes.len() * 2 + 1 >= begin.len() {
             for item in self.history.all_ended(&bytes) {
-                found.extend(rows(&item?).filter(|(id, _)| begins(id)));
+                let item = item?;
+                if self.lock_live().order(item.row.record).is_none() {
+                    found.extend(rows(&item).filter(|(id, _)| begins(id)));
+                }
             }
+        }
+        Ok(found)
+    }
+
+    /// The newest version of a visit at each endpoint that had one of it.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn deliveries_of_visit(&self, facility: &str, visit: &str) -> Result<Vec<(DeliveryId, DeliveryRow)>, Error> {
+        let visit = self.keys.keyed().visit(facility, visit);
+        let mut found = Vec::new();
+        for endpoint in self.endpoints() {
+            let Some((_, record)) = self.newest(&endpoint, &visit)? else {
+                continue;
+            };
+            let id = DeliveryId { record, endpoint };
+            found.extend(self.delivery(&id)?.map(|row| (id, row)));
         }
         Ok(found)
     }
@@ -167,8 +191,7 @@ impl Queue {
 fn rows(ended: &Ended) -> impl Iterator<Item = (DeliveryId, DeliveryRow)> + use<> {
     let (record, order, accepted_at, visit) = (ended.row.record, ended.order, ended.at, ended.row.visit);
     ended
-        .deliveries
-        .clone()
+        .standing(None)
         .into_iter()
         .map(move |(endpoint, state, position)| {
             let row = DeliveryRow {
