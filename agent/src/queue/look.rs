@@ -1,5 +1,7 @@
 //! What others may see of the queue. Nothing here changes it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::time::Timestamp;
@@ -8,7 +10,7 @@ use super::history::{Ended, ExportRow};
 use super::rows::Short;
 use super::tally::{SourceTally, Tally};
 use super::{DeliveryRow, Error, Queue, RecordPlace};
-use crate::journal::{Entry, Position};
+use crate::journal::{self, Entry, Placed, Position};
 use crate::spool::RecordRow;
 
 impl Queue {
@@ -163,6 +165,29 @@ impl Queue {
         }
         let ended = self.history.ended(id.record)?;
         Ok(ended.and_then(|ended| rows(&ended).find(|(other, _)| other == id).map(|(_, row)| row)))
+    }
+
+    /// Up to where the journal tells what is known now, and how many deliveries stand where then.
+    pub async fn mark(&self) -> (Position, BTreeMap<EndpointId, Tally>) {
+        let _all_is_applied = self.changes.write().await;
+        (self.journal.end(), self.lock_tallies().endpoints.clone())
+    }
+
+    /// All that the journal tells, from its beginning.
+    ///
+    /// # Errors
+    /// When its folder cannot be listed.
+    pub fn told(&self) -> Result<impl Iterator<Item = Result<Placed, journal::Error>> + use<>, journal::Error> {
+        self.journal.entries(Position::default())
+    }
+
+    /// Records of which a delivery has not ended, by export.
+    pub fn live_records(&self) -> HashMap<ExportId, Vec<RecordId>> {
+        let mut found: HashMap<ExportId, Vec<RecordId>> = HashMap::new();
+        for (_, record) in self.lock_live().iter() {
+            found.entry(record.export.id).or_default().push(record.row.record);
+        }
+        found
     }
 
     /// A state with its texts, from the journal; as known without it where the journal does not tell.
