@@ -12,6 +12,7 @@ mod harness;
 mod cli;
 mod crash;
 mod delivery;
+mod desk;
 mod faults;
 mod field;
 mod intake;

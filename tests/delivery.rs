@@ -99,7 +99,10 @@ fn after_a_lost_reply_the_gateway_gets_nothing_until_a_person_has_looked() {
     for item in &parked {
         assert_eq!(item["detail"]["kind"], "in-doubt", "{item}");
         let text = item["text"].as_str().unwrap();
-        assert!(text.contains("queue resolve") && !text.contains("queue retry"), "{item}");
+        assert!(
+            text.contains("queue resolve") && !text.contains("queue retry"),
+            "{item}"
+        );
     }
 
     // A person finds one there and drops it, and asks for the other again.

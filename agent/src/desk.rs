@@ -355,7 +355,10 @@ fn why_not(error: &queue::Error) -> String {
     let said = match error {
         queue::Error::Step(_, step) => {
             let state = step.state;
-            said!("không làm được từ tình trạng {state}", "not possible from where it stands: {step}")
+            said!(
+                "không làm được từ tình trạng {state}",
+                "not possible from where it stands: {step}"
+            )
         }
         queue::Error::Newer(_) => said!(
             "đã có bản mới hơn của hồ sơ này: chỉ bản mới nhất được gửi",

@@ -35,14 +35,15 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 /// Looks at everything, beside whatever else goes on.
 pub async fn answer(desk: &Desk<'_>) -> Reply {
     let Ok(alone) = ONE_AT_A_TIME.try_lock() else {
-        let why = said!("đang kiểm tra rồi: chờ xong", "a verification is under way: wait for it");
+        let why = said!(
+            "đang kiểm tra rồi: chờ xong",
+            "a verification is under way: wait for it"
+        );
         return Reply::Failed { why: why.to_string() };
     };
     match look(desk.queue, desk.spool, &desk.config.storage.dir, desk.running, alone).await {
         Ok(verified) => Reply::Verified { verified },
-        Err(e) => Reply::Failed {
-            why: report::chain(&e),
-        },
+        Err(e) => Reply::Failed { why: report::chain(&e) },
     }
 }
 
@@ -324,7 +325,9 @@ impl Look {
         self.verified.records += read.len() as u64;
         // Where the queue looks for it is what counts for sending it.
         for record in open {
-            let Ok(Some(place)) = queue.place(*record) else { continue };
+            let Ok(Some(place)) = queue.place(*record) else {
+                continue;
+            };
             let row = place.row;
             if place.export == export
                 && !read.contains(&(*record, row.offset))

@@ -439,16 +439,16 @@ mod tests {
             }
         }
         for state in [State::new(noon()), sending(1), State::Delivered(receipt())] {
-            assert!(state.found(told()).is_err() && state.not_found(noon()).is_err(), "{state:?}");
+            assert!(
+                state.found(told()).is_err() && state.not_found(noon()).is_err(),
+                "{state:?}"
+            );
         }
     }
 
     #[test]
     fn only_what_was_delivered_is_sent_once_more() {
-        assert_eq!(
-            State::Delivered(receipt()).resend(noon()).unwrap(),
-            State::new(noon())
-        );
+        assert_eq!(State::Delivered(receipt()).resend(noon()).unwrap(), State::new(noon()));
         let by = RecordId::of(b"newer");
         for state in [State::new(noon()), sending(1), State::Superseded { by }] {
             assert!(state.resend(noon()).is_err(), "{state:?}");

@@ -186,14 +186,14 @@ async fn act(verb: &Verb, config: &Config) -> Result<Exit, Failure> {
                     eprintln!("{warning}");
                     done(line.ask(request(true)).await?)
                 }
-                Reply::Unsure { warning } if confirmed(&warning)? => {
-                    done(line.ask(request(true)).await?)
-                }
+                Reply::Unsure { warning } if confirmed(&warning)? => done(line.ask(request(true)).await?),
                 Reply::Unsure { warning } => Err(Failure::usage(warning).hint("--yes")),
                 reply => done(reply),
             }
         }
-        Verb::Export { file, state, endpoint } => export::run(&mut line, file, state.as_deref(), endpoint.as_deref()).await,
+        Verb::Export { file, state, endpoint } => {
+            export::run(&mut line, file, state.as_deref(), endpoint.as_deref()).await
+        }
         Verb::Verify { json } => verify::run(&mut line, *json).await,
         Verb::Rebuild { anyway } => verify::rebuild(config, *anyway).await,
     }

@@ -224,7 +224,10 @@ async fn an_older_version_is_not_sent_over_a_newer_one_even_when_a_person_asks()
     assert_eq!(world.state(old), State::Superseded { by: new });
     let newer = world.take(1).await.remove(0);
     world.deliver(&newer).await;
-    let asked = world.queue.ask(&taken.id, None, at(3), |state| state.retry(at(3))).await;
+    let asked = world
+        .queue
+        .ask(&taken.id, None, at(3), |state| state.retry(at(3)))
+        .await;
     assert!(asked.is_err(), "{asked:?}");
 }
 
@@ -336,7 +339,9 @@ async fn what_waits_for_a_window_goes_at_once_only_when_asked_and_not_again_afte
 
 /// A person has it sent once more.
 async fn resend(world: &World, id: &DeliveryId, when: i64) -> Result<State, Error> {
-    let asked = world.queue.ask(id, Some("bên nhận làm mất"), at(when), |state| state.resend(at(when)));
+    let asked = world.queue.ask(id, Some("bên nhận làm mất"), at(when), |state| {
+        state.resend(at(when))
+    });
     asked.await
 }
 
@@ -406,7 +411,12 @@ async fn ends_that_came_after_a_snapshot_are_not_taken_for_those_before_it() {
     let accepted = world.queue.accept(export, "his", None, &index, &destinations, at(0));
     accepted.await.unwrap();
     let deliver = async |endpoint: &EndpointId| {
-        let taken = world.queue.choose(endpoint, at(1), None, 9, |_| true).await.unwrap().remove(0);
+        let taken = world
+            .queue
+            .choose(endpoint, at(1), None, 9, |_| true)
+            .await
+            .unwrap()
+            .remove(0);
         world.queue.start(&taken, Sync::Now, at(1)).await.unwrap();
         world.deliver(&taken).await;
         taken.id
@@ -417,9 +427,16 @@ async fn ends_that_came_after_a_snapshot_are_not_taken_for_those_before_it() {
         resend(&world, id, 1).await.unwrap();
     }
     deliver(&vhr()).await;
-    let dropped = world.queue.ask(&ids[1], None, at(3), |state| state.drop_for("no".into(), at(3)));
+    let dropped = world
+        .queue
+        .ask(&ids[1], None, at(3), |state| state.drop_for("no".into(), at(3)));
     dropped.await.unwrap();
-    let told = |world: &World| (states(&world.queue), [vhr(), other.clone()].map(|e| world.queue.tally(&e)));
+    let told = |world: &World| {
+        (
+            states(&world.queue),
+            [vhr(), other.clone()].map(|e| world.queue.tally(&e)),
+        )
+    };
     let before = told(&world);
     let world = world.reopen();
     assert_eq!(told(&world), before);

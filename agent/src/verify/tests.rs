@@ -73,7 +73,9 @@ impl World {
             endpoint: vhr(),
             first: vec![Some(State::new(at(0))); 3],
         }];
-        let accepted = self.queue.accept(self.export, "his", None, &index, &destinations, at(0));
+        let accepted = self
+            .queue
+            .accept(self.export, "his", None, &index, &destinations, at(0));
         accepted.await.unwrap();
         let ends = [
             State::Delivered(Receipt {
@@ -94,7 +96,9 @@ impl World {
     }
 
     async fn look(&self, running: bool) -> Verified {
-        look(&self.queue, &self.spool, self.folder.path(), running, ()).await.unwrap()
+        look(&self.queue, &self.spool, self.folder.path(), running, ())
+            .await
+            .unwrap()
     }
 
     async fn found(&self) -> Vec<String> {
@@ -178,9 +182,13 @@ async fn what_is_sent_once_more_and_what_was_dropped_is_where_the_journal_says()
         record: world.records[nth].record,
         endpoint: vhr(),
     });
-    let resent = world.queue.ask(&ids[0], Some("lost"), at(3), |state| state.resend(at(3)));
+    let resent = world
+        .queue
+        .ask(&ids[0], Some("lost"), at(3), |state| state.resend(at(3)));
     resent.await.unwrap();
-    let dropped = world.queue.ask(&ids[1], None, at(3), |state| state.drop_for("no".into(), at(3)));
+    let dropped = world
+        .queue
+        .ask(&ids[1], None, at(3), |state| state.drop_for("no".into(), at(3)));
     dropped.await.unwrap();
     assert_eq!(world.look(true).await.findings, []);
     let dropped = world.queue.tally(&vhr());
@@ -199,7 +207,12 @@ async fn a_damaged_stretch_of_the_journal_is_found_with_its_place() {
     assert_eq!(finding.place, format!("journal/00000001:{}", places[2].offset));
     // What the queue knows from it is not lost by rebuilding, then.
     assert!(verified.findings.iter().any(|finding| finding.code == "state"));
-    assert!(verified.findings.iter().all(|finding| !finding.said.en.contains("then `queue rebuild`")));
+    assert!(
+        verified
+            .findings
+            .iter()
+            .all(|finding| !finding.said.en.contains("then `queue rebuild`"))
+    );
 }
 
 #[tokio::test]
@@ -267,10 +280,7 @@ async fn a_queue_that_says_something_else_than_the_journal_is_found() {
     let end = world.queue.mark().await.0;
     let whole = look.journal(&world.queue, end);
     let look_at = |replay: &Replay, tallies: &BTreeMap<EndpointId, Tally>| {
-        let mut look = Look {
-            end,
-            ..Look::default()
-        };
+        let mut look = Look { end, ..Look::default() };
         look.deliveries(&world.queue, replay, tallies);
         let found = look.verified.findings.into_iter();
         found.map(|finding| (finding.code, finding.place)).collect::<Vec<_>>()

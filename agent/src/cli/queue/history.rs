@@ -12,7 +12,10 @@ use crate::{clock, report, state};
 
 /// Adds to each delivery what the journal tells of it. What cannot be read is left out: the rest must still be seen.
 pub(super) fn add(config: &Config, items: &mut [Item]) {
-    let wanted: HashMap<String, usize> = (0..).zip(items.iter()).map(|(nth, item)| (item.id.clone(), nth)).collect();
+    let wanted: HashMap<String, usize> = (0..)
+        .zip(items.iter())
+        .map(|(nth, item)| (item.id.clone(), nth))
+        .collect();
     if !wanted.keys().any(|id| id.contains('@')) {
         return;
     }
