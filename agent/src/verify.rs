@@ -1,11 +1,11 @@
 //! Does all that is kept say the same? Journal, copies, batches, and what the queue knows are read and compared; nothing is
 //! changed.
 //!
-//! What stays true: the journal is replayed here by a way of its own ([`Replay::tell`]), so that a fault in the queue's does not
+//! What stays true: the journal is replayed here by a way of its own (`verify/replay.rs`), so that a fault in the queue's does not
 //! hide itself. While the service goes on, only what it had written down when the look began is compared.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,16 +14,19 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::{JoinError, spawn_blocking};
 use vhr_core::control::{Finding, Reply, Verified};
-use vhr_core::delivery::{ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::said;
 use vhr_core::say::Said;
 
 use crate::desk::Desk;
-use crate::journal::{self, Entry, Placed, Position};
+use crate::journal::{self, Placed, Position};
 use crate::queue::{DeliveryRow, Queue, Tally};
 use crate::report;
 use crate::spool::{self, Part, Spool};
+
+mod replay;
+
+use replay::{Replay, name};
 
 /// Of one kind, so many findings are told one by one.
 const TOLD_AT_MOST: u64 = 100;
@@ -69,98 +72,6 @@ async fn look(
         look.done()
     });
     looked.await
-}
-
-/// What the journal tells, replayed: where each delivery stands, and which exports there are.
-#[derive(Debug, Default)]
-struct Replay {
-    endpoints: Vec<EndpointId>,
-    deliveries: HashMap<(RecordId, u16), Told>,
-    exports: BTreeSet<ExportId>,
-    /// Steps of deliveries that no export told of.
-    untold: BTreeSet<DeliveryId>,
-    damaged: bool,
-}
-
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Told {
-    position: Position,
-    state: &'static str,
-    is_final: bool,
-    /// The queue knows it too.
-    seen: bool,
-}
-
-impl Replay {
-    /// What one entry says.
-    fn tell(&mut self, at: Position, entry: &Entry) {
-        match entry {
-            Entry::Accepted(accepted) => {
-                self.exports.insert(accepted.export);
-                let records: HashMap<u32, RecordId> =
-                    accepted.records.iter().map(|row| (row.seq, row.record)).collect();
-                for first in &accepted.deliveries {
-                    for record in first.seqs.iter().filter_map(|seq| records.get(seq)) {
-                        self.stands(*record, &first.endpoint, at, &first.state);
-                    }
-                }
-                for (id, by) in &accepted.superseded {
-                    self.step(at, id, &State::Superseded { by: *by });
-                }
-            }
-            Entry::Step { delivery, state, .. } => self.step(at, delivery, state),
-            Entry::Moved { at: when, rows, .. } => {
-                for (old, row) in rows.iter().filter(|(old, row)| *old != row.record) {
-                    for endpoint in self.endpoints.clone() {
-                        let id = DeliveryId { record: *old, endpoint };
-                        if self.get(&id).is_some_and(|told| !told.is_final) {
-                            self.stands(row.record, &id.endpoint, at, &State::new(*when));
-                            self.step(at, &id, &State::Superseded { by: row.record });
-                        }
-                    }
-                }
-            }
-            Entry::Closed { .. } | Entry::Retired { .. } => {}
-        }
-    }
-
-    fn step(&mut self, at: Position, id: &DeliveryId, state: &State) {
-        if self.get(id).is_some() {
-            self.stands(id.record, &id.endpoint, at, state);
-        } else {
-            self.untold.insert(id.clone());
-        }
-    }
-
-    fn stands(&mut self, record: RecordId, endpoint: &EndpointId, position: Position, state: &State) {
-        let place = self.place(endpoint).unwrap_or_else(|| {
-            self.endpoints.push(endpoint.clone());
-            self.endpoints.len() as u16 - 1
-        });
-        let told = Told {
-            position,
-            state: name(state),
-            is_final: state.is_final(),
-            seen: false,
-        };
-        self.deliveries.insert((record, place), told);
-        if !self.untold.is_empty() {
-            self.untold.remove(&DeliveryId {
-                record,
-                endpoint: endpoint.clone(),
-            });
-        }
-    }
-
-    fn get(&self, id: &DeliveryId) -> Option<&Told> {
-        self.deliveries.get(&(id.record, self.place(&id.endpoint)?))
-    }
-
-    fn place(&self, endpoint: &EndpointId) -> Option<u16> {
-        let place = self.endpoints.iter().position(|known| known == endpoint);
-        place.map(|place| place as u16)
-    }
 }
 
 /// What was looked at so far, and what was found.
@@ -354,7 +265,8 @@ impl Look {
             for export in files {
                 let known = exports.contains(&export) || matches!(queue.counts(export), Ok(Some(_)));
                 let young = spool.age(part, export).is_some_and(|age| age < BEING_TAKEN_IN);
-                if !known && !(running && young) {
+                let expected = known || (running && young);
+                if !expected {
                     let said = said!(
                         "nhật ký không biết tệp này: lần khởi động sau sẽ nhận lại hoặc để riêng",
                         "the journal does not know this file: the next start takes it in again or sets it aside"
@@ -476,14 +388,6 @@ fn remade(error: &spool::Error) -> Said {
         "dữ liệu lưu không đọc được: khi gửi đến nó, dịch vụ làm lại từ bản sao ({why})",
         "what is stored does not read: when it comes to be sent, the service makes it anew from the copy ({why})"
     )
-}
-
-/// A state's name; what a person gave up is not what waits for one.
-fn name(state: &State) -> &'static str {
-    match state {
-        State::Parked(reason) if reason.kind == ReasonKind::Dropped => "dropped",
-        other => other.name(),
-    }
 }
 
 #[cfg(test)]

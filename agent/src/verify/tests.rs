@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use vhr_core::delivery::{Receipt, Standing};
+use vhr_core::delivery::{ReasonKind, Receipt, Standing, State};
 use vhr_core::id::PluginRef;
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 use vhr_core::time::Timestamp;
