@@ -329,6 +329,27 @@ fn what_has_not_arrived_is_written_into_a_file_for_its_owner_only() {
     }
 }
 
+#[test]
+fn verifying_beside_a_busy_service_finds_nothing() {
+    let world = World::new();
+    let service = world.service();
+    world.drop_all(&plain(607, 40));
+    let mut looks = 0;
+    while world.fhir.transactions() < 40 || world.gateway.accepted_count() < 40 {
+        let looked = world.run(&["queue", "verify"]);
+        assert!(looked.code == Some(0), "{}{}", looked.out, looked.err);
+        looks += 1;
+    }
+    eventually("all have receipts", || world.listed("delivered").len() == 80);
+    let last = world.run(&["queue", "verify", "--json"]).with(0).json();
+    assert_eq!(
+        (last["exports"].as_u64(), last["deliveries"].as_u64()),
+        (Some(40), Some(80))
+    );
+    assert!(looks > 0);
+    service.terminate().with(0);
+}
+
 /// Bytes in base64.
 fn unpacked(text: &str) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

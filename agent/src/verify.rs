@@ -274,13 +274,14 @@ impl Look {
                     self.find("unknown", &export.short(), said);
                 }
             }
-            for path in foreign {
+            // A foreign name may hold anything: it is not repeated.
+            if !foreign.is_empty() {
+                let (count, folder) = (foreign.len(), if part == Part::In { "spool/in" } else { "spool/out" });
                 let said = said!(
-                    "không phải tệp của vhr-agent: lần khởi động sau sẽ để riêng",
-                    "not a file of this agent: the next start sets it aside"
+                    "{count} tệp không phải của vhr-agent: lần khởi động sau sẽ để riêng",
+                    "{count} files that are not of this agent: the next start sets them aside"
                 );
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                self.find("foreign", &name, said);
+                self.find("foreign", folder, said);
             }
         }
     }
