@@ -98,7 +98,11 @@ fn after_a_lost_reply_the_gateway_gets_nothing_until_a_person_has_looked() {
     assert_eq!(parked.len(), 2);
     for item in &parked {
         assert_eq!(item["detail"]["kind"], "in-doubt", "{item}");
-        assert!(item["text"].as_str().unwrap().contains("queue retry"), "{item}");
+        let text = item["text"].as_str().unwrap();
+        assert!(
+            text.contains("queue resolve") && !text.contains("queue retry"),
+            "{item}"
+        );
     }
 
     // A person finds one there and drops it, and asks for the other again.

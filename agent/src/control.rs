@@ -23,6 +23,8 @@ const MAX_REPLY: u64 = 256 * 1024 * 1024;
 const AGAIN: Duration = Duration::from_secs(5);
 /// Nobody waits longer for the other end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Reading everything that is kept takes its time.
+const VERIFYING: Duration = Duration::from_secs(6 * 3600);
 
 /// Where the last status is written for when the service does not run.
 pub fn snapshot_path(dir: &Path) -> PathBuf {
@@ -59,7 +61,7 @@ pub async fn serve(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Resul
                 let agent = Arc::clone(&agent);
                 tokio::spawn(async move {
                     // A client that goes away in the middle is its own matter.
-                    let _ = tokio::time::timeout(PATIENCE, talk(stream, &agent)).await;
+                    let _ = talk(stream, &agent).await;
                 });
             }
             _ = stop.changed() => return Ok(()),
@@ -85,20 +87,40 @@ async fn listen(dir: &Path) -> Listener {
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, agent: &Agent) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    (&mut stream).take(MAX_REQUEST).read_line(&mut line).await?;
+    in_time(PATIENCE, (&mut stream).take(MAX_REQUEST).read_line(&mut line)).await?;
     let reply = match serde_json::from_str(&line) {
         Ok(Request::Status) => Reply::Status {
             status: Box::new(status::of_agent(agent, true, clock::now())),
         },
-        Ok(request) => desk::answer(&agent.queue, &agent.spool, request).await,
+        Ok(request) => {
+            let answering = async { Ok(desk::answer(&agent.desk(), request.clone()).await) };
+            in_time(patience(&request), answering).await?
+        }
         Err(e) => Reply::Failed {
             why: format!("the request does not read: {e}"),
         },
     };
     let mut text = serde_json::to_vec(&reply)?;
     text.push(b'\n');
-    stream.write_all(&text).await?;
-    stream.flush().await
+    let answer = async {
+        stream.write_all(&text).await?;
+        stream.flush().await
+    };
+    in_time(PATIENCE, answer).await
+}
+
+/// How long an answer may take.
+fn patience(request: &Request) -> Duration {
+    match request {
+        Request::Verify => VERIFYING,
+        _ => PATIENCE,
+    }
+}
+
+async fn in_time<T>(patience: Duration, act: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(patience, act)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Asks the service of this state folder; none when no service runs, or when it ended while it was asked.
@@ -124,11 +146,10 @@ pub async fn ask(dir: &Path, request: &Request) -> io::Result<Option<Reply>> {
         };
         Ok::<_, io::Error>(reply)
     };
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
-    match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(Err(e)) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => Ok(None),
-        Ok(answered) => answered,
-        Err(_) => Err(TimedOut.into()),
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match in_time(patience(request), exchange).await {
+        Err(e) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => Ok(None),
+        answered => answered,
     }
 }
 

@@ -278,7 +278,7 @@ impl Outcome {
                 endpoint: None,
                 limit: 10_000,
             };
-            if let Reply::Items { items, .. } = desk::answer(&agent.queue, &agent.spool, request).await {
+            if let Reply::Items { items, .. } = desk::answer(&agent.desk(), request).await {
                 for item in items {
                     let why = item
                         .text

@@ -1,23 +1,46 @@
 //! Answers what people ask about deliveries, and does what they say: the same for the service and for the command line when
 //! no service runs.
 
+use std::sync::Arc;
+
+use vhr_core::config::Config;
 use vhr_core::control::{Done, Item, Reply, Request};
 use vhr_core::delivery::{IllegalStep, Reason, State};
 use vhr_core::id::{DeliveryId, ExportId};
+use vhr_core::said;
 use vhr_core::time::Timestamp;
 
 use crate::queue::{self, DeliveryRow, ExportRow, Queue};
 use crate::spool::batch::SetAside;
 use crate::spool::{self, Spool};
-use crate::{clock, report};
+use crate::{clock, report, verify};
+
+mod hand;
+mod undelivered;
+
+pub(crate) use undelivered::STATES as UNDELIVERED;
 
 /// What is shown of something set aside that a person has dealt with.
 const CLOSED: &str = "closed";
 /// So many digits of an id are enough.
 const SHORTEST: usize = 6;
 
-/// Answers all but [`Request::Status`], which needs more than queue and spool.
-pub async fn answer(queue: &Queue, spool: &Spool, request: Request) -> Reply {
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    /// The queue.
+    pub queue: &'a Arc<Queue>,
+    /// The spool.
+    pub spool: &'a Spool,
+    /// What the site wants.
+    pub config: &'a Config,
+    /// Whether the service runs: then files may be on their way into the spool.
+    pub running: bool,
+}
+
+/// Answers all but [`Request::Status`], which needs more than this.
+pub async fn answer(desk: &Desk<'_>, request: Request) -> Reply {
+    let (queue, spool) = (&**desk.queue, desk.spool);
     let answered = match request {
         Request::Status => {
             return Reply::Failed {
@@ -37,6 +60,20 @@ pub async fn answer(queue: &Queue, spool: &Spool, request: Request) -> Reply {
             })
             .await
         }
+        Request::Resolve { id, sent } => hand::resolve(desk, &id, sent.as_deref(), clock::now()).await,
+        Request::Resend {
+            key,
+            endpoint,
+            reason,
+            sure,
+        } => hand::resend(desk, &key, endpoint.as_deref(), &reason, sure, clock::now()).await,
+        Request::Undelivered {
+            state,
+            endpoint,
+            after,
+            limit,
+        } => undelivered::page(desk, state.as_deref(), endpoint.as_deref(), after, limit),
+        Request::Verify => return verify::answer(desk).await,
     };
     answered.unwrap_or_else(|e| Reply::Failed { why: report::chain(&e) })
 }
@@ -130,9 +167,9 @@ async fn each(
             if !typed.contains('@') && row.state.is_final() {
                 continue;
             }
-            results.push(match queue.ask(&id, now, &next).await {
+            results.push(match queue.ask(&id, None, now, &next).await {
                 Ok(state) => done(&id.to_string(), state.name()),
-                Err(e) => not_done(&id.to_string(), &report::chain(&e)),
+                Err(e) => not_done(&id.to_string(), &why_not(&e)),
             });
         }
     }
@@ -238,13 +275,7 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
             .ok()?;
         Some(record.head)
     });
-    let text = match &state {
-        State::Waiting {
-            last: Some(failure), ..
-        } => failure.text.clone(),
-        State::Parked(reason) => parked(reason),
-        _ => String::new(),
-    };
+    let text = words(&state);
     Ok(Item {
         id: id.to_string(),
         file: place.map(|place| file_name(spool, place.export)).unwrap_or_default(),
@@ -256,6 +287,7 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
         state: state.name().to_owned(),
         detail: Some(state),
         text,
+        history: Vec::new(),
     })
 }
 
@@ -292,6 +324,7 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
                 || why.clone(),
                 |at| format!("{} ({why})", queue.closed_for(*at, aside.seq)),
             ),
+            history: Vec::new(),
         };
         (aside.seq, item)
     };
@@ -309,6 +342,47 @@ fn file_name(spool: &Spool, export: ExportId) -> String {
     spool.export(export).map(|(head, _)| head.name).unwrap_or_default()
 }
 
+/// Why it stands there, for people.
+fn words(state: &State) -> String {
+    match state {
+        State::Waiting {
+            last: Some(failure), ..
+        } => failure.text.clone(),
+        State::Parked(reason) => parked(reason),
+        _ => String::new(),
+    }
+}
+
+/// Why a step that was asked for was not taken.
+fn why_not(error: &queue::Error) -> String {
+    let said = match error {
+        queue::Error::Step(_, step) => {
+            let state = step.state;
+            said!(
+                "không làm được từ tình trạng {state}",
+                "not possible from where it stands: {step}"
+            )
+        }
+        queue::Error::Newer(_) => said!(
+            "đã có bản mới hơn của hồ sơ này: chỉ bản mới nhất được gửi",
+            "there is a newer version of this visit: only the newest is sent"
+        ),
+        queue::Error::Busy(_) => said!(
+            "đang gửi: thử lại khi gửi xong",
+            "it is being sent at this moment: try again when it is done"
+        ),
+        other => return report::chain(other),
+    };
+    said.to_string()
+}
+
+fn nothing(typed: &str) -> Reply {
+    let why = said!("không có lượt gửi nào như vậy", "there is no such delivery");
+    Reply::Done {
+        results: vec![not_done(typed, &why.to_string())],
+    }
+}
+
 /// The reason, and what to do about it.
 fn parked(reason: &Reason) -> String {
     use vhr_core::delivery::ReasonKind::{Damaged, Dropped, InDoubt, KeepsFailing, Refused, SignedSeveral, TooLarge};
@@ -317,7 +391,7 @@ fn parked(reason: &Reason) -> String {
             "Nơi nhận từ chối: sửa trên HIS rồi xuất lại, hoặc `queue retry` nếu nơi nhận đã sửa. (Refused: correct it in the HIS and export again, or `queue retry` if the receiver was at fault.)"
         }
         InDoubt => {
-            "Đã gửi nhưng không thấy trả lời: tra trên cổng; nếu chưa có thì `queue retry`, nếu có rồi thì `queue drop`. (Sent, no answer seen: look it up at the receiver; `queue retry` if it is not there, `queue drop` if it is.)"
+            "Đã gửi nhưng không thấy trả lời: tra tại nơi nhận; nếu có rồi thì `queue resolve MÃ --sent MÃ-GIAO-DỊCH`, nếu chưa có thì `queue resolve MÃ --not-sent`. (Sent, no answer seen: look it up at the receiver; `queue resolve ID --sent REFERENCE` if it is there, `queue resolve ID --not-sent` if it is not.)"
         }
         SignedSeveral => "",
         KeepsFailing => {

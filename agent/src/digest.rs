@@ -19,6 +19,11 @@ impl Keyed {
         Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
     }
 
+    /// The digest by which a visit is known.
+    pub fn visit(&self, facility: &str, visit: &str) -> [u8; 16] {
+        self.digest("visit", &[facility.as_bytes(), visit.as_bytes()])
+    }
+
     /// The digest of `parts` for one purpose: the same parts under another purpose give another digest.
     pub fn digest(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 16] {
         let mut mac = self.0.clone();

@@ -8,12 +8,13 @@
 //! - [`frame`], [`map`], [`plugin`]: from a file to records;
 //! - [`spool`], [`journal`], [`queue`]: what is kept, and what is known of it;
 //! - [`deliver`], [`endpoint`]: from the queue to a receipt;
-//! - [`control`], [`desk`], [`status`]: what people are told, and what they may do;
+//! - [`control`], [`desk`], [`status`], [`verify`], [`content`]: what people are told, and what they may do;
 //! - [`cli`], [`demo`], [`report`], [`logging`]: how it is used;
 //! - [`state`], [`keys`], [`seal`], [`secret`], [`digest`], [`disk`], [`clock`], [`memory`]: what the others stand on.
 
 pub mod cli;
 pub mod clock;
+pub mod content;
 pub mod control;
 pub mod deliver;
 pub mod demo;
@@ -38,4 +39,5 @@ pub mod secret;
 pub mod spool;
 pub mod state;
 pub mod status;
+pub mod verify;
 pub mod watch;

@@ -335,9 +335,7 @@ impl Mapper {
             offset,
             length,
             size: u32::try_from(size).unwrap_or(u32::MAX),
-            visit: self
-                .keyed
-                .digest("visit", &[key.facility.as_bytes(), key.visit.as_bytes()]),
+            visit: self.keyed.visit(&key.facility, &key.visit),
             content: self.keyed.digest("content", &[record.head.content.as_bytes()]),
             signed: record.head.signed,
             shares: shares.iter().map(share).collect(),

@@ -18,6 +18,7 @@ use vhr_core::settle::Look;
 use vhr_core::time::Timestamp;
 
 use crate::deliver::{Courier, Until};
+use crate::desk::Desk;
 use crate::digest::Keyed;
 use crate::endpoint;
 use crate::map::{self, Mapper, profiles};
@@ -207,6 +208,16 @@ impl Error {
 }
 
 impl Agent {
+    /// What people may ask about while the service runs.
+    pub fn desk(&self) -> Desk<'_> {
+        Desk {
+            queue: &self.queue,
+            spool: &self.spool,
+            config: &self.config,
+            running: true,
+        }
+    }
+
     async fn claim(
         self: &Arc<Self>,
         source: &Source,

@@ -329,7 +329,9 @@ impl Queue {
         };
         let ended = self.history.newest(endpoint, &row.visit)?;
         let ended = ended.map(|newest| (newest.order, newest.delivered && same(newest.content, newest.signed)));
-        Ok(live.max(ended).is_some_and(|(_, known)| known))
+        // What is sent once more is in both: where it stands now counts.
+        let newest = ended.into_iter().chain(live).max_by_key(|(order, _)| *order);
+        Ok(newest.is_some_and(|(_, known)| known))
     }
 
     /// Deliveries of older versions that a newer one takes the place of: all but what is on its way.
@@ -350,14 +352,19 @@ impl Queue {
         let Some(row) = self.delivery(id)? else {
             return Ok(None);
         };
+        let newest = self.newest(&id.endpoint, &row.visit)?;
+        Ok(newest.filter(|(order, _)| *order > row.order).map(|(_, record)| record))
+    }
+
+    /// The newest version of a visit at an endpoint, and its place in the order of acceptance.
+    fn newest(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<(u64, RecordId)>, Error> {
         let live = {
             let live = self.lock_live();
-            let newest = live.of_visit(&id.endpoint, &row.visit).next_back();
+            let newest = live.of_visit(endpoint, visit).next_back();
             newest.map(|(order, record, _)| (order, record.row.record))
         };
-        let ended = self.history.newest(&id.endpoint, &row.visit)?;
-        let newest = live.max(ended.map(|newest| (newest.order, newest.record)));
-        Ok(newest.filter(|(order, _)| *order > row.order).map(|(_, record)| record))
+        let ended = self.history.newest(endpoint, visit)?;
+        Ok(live.max(ended.map(|newest| (newest.order, newest.record))))
     }
 
     /// Chooses up to `want` deliveries that may be sent now; nobody else touches them until they are settled. With
@@ -436,13 +443,15 @@ impl Queue {
         written
     }
 
-    /// A person's step (retry, drop) on a delivery that nobody else is working on.
+    /// A person's step (retry, drop, resend …) on a delivery that nobody else is working on, and why, where the state that
+    /// it leads to does not tell.
     ///
     /// # Errors
     /// When there is no such delivery, it is on its way, or the step is not possible.
     pub async fn ask(
         &self,
         id: &DeliveryId,
+        reason: Option<&str>,
         now: Timestamp,
         next: impl FnOnce(&State) -> Result<State, vhr_core::delivery::IllegalStep>,
     ) -> Result<State, Error> {
@@ -455,7 +464,13 @@ impl Queue {
         if matches!(state, State::Waiting { .. }) && self.newer(id)?.is_some() {
             return Err(Error::Newer(id.clone()));
         }
-        self.write_step(id, &state, Sync::Now, now).await?;
+        let entry = Entry::Step {
+            delivery: id.clone(),
+            at: now,
+            state: state.clone(),
+            reason: reason.map(str::to_owned),
+        };
+        self.write(vec![entry], Sync::Now).await?;
         if matches!(state, State::Waiting { .. }) {
             let mut asked = self.asked.lock().expect("nothing panics while holding it");
             asked.insert(id.endpoint.clone());
@@ -746,6 +761,7 @@ fn step(id: &DeliveryId, at: Timestamp, state: &State) -> Entry {
         delivery: id.clone(),
         at,
         state: state.clone(),
+        reason: None,
     }
 }
 

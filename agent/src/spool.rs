@@ -17,6 +17,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -327,6 +328,12 @@ impl Spool {
             }
         }
         Ok((exports, foreign))
+    }
+
+    /// How long ago a file of this export was written.
+    pub fn age(&self, part: Part, export: ExportId) -> Option<Duration> {
+        let written = fs::metadata(self.path(part, export)).and_then(|metadata| metadata.modified());
+        written.ok()?.elapsed().ok()
     }
 
     /// Moves a file that does not read out of the way.

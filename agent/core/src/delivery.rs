@@ -48,6 +48,8 @@ pub enum Standing {
     Accepted,
     /// Taken in; its checks run later and are not told here (the insurance gateway).
     Received,
+    /// No answer was seen: a person looked it up at the receiver and found it there.
+    Told,
 }
 
 /// Proof of delivery. Written once, in the journal, and never edited.
@@ -57,11 +59,12 @@ pub struct Receipt {
     pub at: Timestamp,
     /// Accepted, or only received.
     pub standing: Standing,
-    /// The endpoint's own reference: `maGiaoDich`, or the FHIR location of the Encounter.
+    /// The endpoint's own reference: `maGiaoDich`, or the FHIR location of the Encounter; as a person gave it for
+    /// [`Standing::Told`].
     pub reference: Option<String>,
     /// SHA-256 of the bytes sent (for the gateway: of the file, before base64), hex.
     pub sent_sha256: String,
-    /// SHA-256 of the answer's body, hex.
+    /// SHA-256 of the answer's body, hex; empty where no answer was seen.
     pub answer_sha256: String,
     /// What was done to the export's bytes before sending, when they did not leave as received.
     pub note: Option<String>,
@@ -238,6 +241,37 @@ impl State {
         }
     }
 
+    /// A person looked it up at the receiver and found it there.
+    pub fn found(&self, receipt: Receipt) -> Result<Self, IllegalStep> {
+        self.may_have_arrived("be called delivered")?;
+        Ok(Self::Delivered(receipt))
+    }
+
+    /// A person looked it up at the receiver and it is not there: it is sent as if for the first time.
+    pub fn not_found(&self, now: Timestamp) -> Result<Self, IllegalStep> {
+        self.may_have_arrived("be called not delivered")?;
+        Ok(Self::new(now))
+    }
+
+    /// A person has what was delivered sent once more: the receiver lost it, or asks for it.
+    pub fn resend(&self, now: Timestamp) -> Result<Self, IllegalStep> {
+        match self {
+            Self::Delivered(_) => Ok(Self::new(now)),
+            other => Err(other.illegal("be sent once more")),
+        }
+    }
+
+    /// What keeps failing may have been answered with silence too.
+    fn may_have_arrived(&self, step: &'static str) -> Result<(), IllegalStep> {
+        match self {
+            Self::Parked(Reason {
+                kind: ReasonKind::InDoubt | ReasonKind::KeepsFailing,
+                ..
+            }) => Ok(()),
+            other => Err(other.illegal(step)),
+        }
+    }
+
     /// A person gives it up, and says why.
     pub fn drop_for(&self, why: String, now: Timestamp) -> Result<Self, IllegalStep> {
         match self {
@@ -374,6 +408,56 @@ mod tests {
         assert!(State::Delivered(receipt()).retry(noon()).is_err());
     }
 
+    fn told() -> Receipt {
+        Receipt {
+            standing: Standing::Told,
+            reference: Some("GD7".into()),
+            ..receipt()
+        }
+    }
+
+    const ALL_KINDS: [ReasonKind; 7] = [
+        ReasonKind::Refused,
+        ReasonKind::InDoubt,
+        ReasonKind::SignedSeveral,
+        ReasonKind::KeepsFailing,
+        ReasonKind::TooLarge,
+        ReasonKind::Damaged,
+        ReasonKind::Dropped,
+    ];
+
+    #[test]
+    fn what_a_person_looked_up_is_delivered_with_a_receipt_that_says_so_or_waits_afresh() {
+        for kind in ALL_KINDS {
+            let parked = State::park(kind, "no answer".into(), noon());
+            let (found, not_found) = (parked.found(told()), parked.not_found(noon()));
+            if matches!(kind, ReasonKind::InDoubt | ReasonKind::KeepsFailing) {
+                assert_eq!(found.unwrap(), State::Delivered(told()));
+                assert_eq!(not_found.unwrap(), State::new(noon()));
+            } else {
+                assert!(found.is_err() && not_found.is_err(), "{kind:?}");
+            }
+        }
+        for state in [State::new(noon()), sending(1), State::Delivered(receipt())] {
+            assert!(
+                state.found(told()).is_err() && state.not_found(noon()).is_err(),
+                "{state:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_was_delivered_is_sent_once_more() {
+        assert_eq!(State::Delivered(receipt()).resend(noon()).unwrap(), State::new(noon()));
+        let by = RecordId::of(b"newer");
+        for state in [State::new(noon()), sending(1), State::Superseded { by }] {
+            assert!(state.resend(noon()).is_err(), "{state:?}");
+        }
+        for kind in ALL_KINDS {
+            assert!(State::park(kind, String::new(), noon()).resend(noon()).is_err());
+        }
+    }
+
     #[derive(Debug, Clone)]
     enum Act {
         Start,
@@ -384,6 +468,9 @@ mod tests {
         Supersede,
         Retry,
         Drop,
+        Found,
+        NotFound,
+        Resend,
     }
 
     fn act() -> impl Strategy<Value = Act> {
@@ -397,6 +484,9 @@ mod tests {
             Just(Act::Supersede),
             Just(Act::Retry),
             Just(Act::Drop),
+            Just(Act::Found),
+            Just(Act::NotFound),
+            Just(Act::Resend),
         ]
     }
 
@@ -412,7 +502,7 @@ mod tests {
             for act in acts {
                 let before = state.clone();
                 let end = |outcome| before.after_attempt(outcome, in_doubt, &policy, others, noon());
-                let next = match act {
+                let next = match act.clone() {
                     Act::Start => before.start(noon()),
                     Act::Accept => end(Outcome::Accepted(receipt())),
                     Act::Refuse => end(Outcome::Refused("no".into())),
@@ -421,14 +511,21 @@ mod tests {
                     Act::Supersede => before.supersede(RecordId::of(b"newer")),
                     Act::Retry => before.retry(noon()),
                     Act::Drop => before.drop_for("asked to".into(), noon()),
+                    Act::Found => before.found(told()),
+                    Act::NotFound => before.not_found(noon()),
+                    Act::Resend => before.resend(noon()),
                 };
                 if let Ok(next) = next {
-                    // What was delivered or superseded stays so for ever.
-                    prop_assert!(!matches!(before, State::Delivered(_) | State::Superseded { .. }), "{before:?} -> {next:?}");
-                    // Only an attempt under way can bring a receipt.
-                    if matches!(next, State::Delivered(_)) {
+                    // What was superseded stays so for ever; what was delivered too, unless a person has it sent once more.
+                    prop_assert!(!matches!(before, State::Superseded { .. }), "{before:?} -> {next:?}");
+                    if matches!(before, State::Delivered(_)) {
+                        prop_assert!(matches!(act, Act::Resend));
+                        prop_assert_eq!(&next, &State::new(noon()));
+                    }
+                    // Only an attempt under way can bring a receipt, or a person who looked it up where that is in doubt.
+                    if let State::Delivered(receipt) = &next {
                         let was_sending = matches!(before, State::Sending { .. });
-                        prop_assert!(was_sending);
+                        prop_assert!(was_sending || (matches!(act, Act::Found) && receipt.standing == Standing::Told));
                     }
                     if let State::Waiting { not_before, .. } = next {
                         prop_assert!(not_before >= noon());

@@ -85,8 +85,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
 fn read(config: &Config, now: Timestamp) -> Result<Vec<Outage>, Failure> {
     let failed = |e| Failure::environment("the journal cannot be read", e);
     let folder = config.storage.dir.join("journal");
-    let keys =
-        state::open_keys(&config.storage, now).map_err(|e| Failure::environment("the journal cannot be read", e))?;
+    let keys = state::open_keys(&config.storage).map_err(|e| Failure::environment("the journal cannot be read", e))?;
     let mut book = Book::default();
     for placed in journal::entries(&folder, &keys, Position::default()).map_err(failed)? {
         match placed.map(|placed| placed.entry) {

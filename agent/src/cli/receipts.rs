@@ -139,14 +139,17 @@ impl Receipts {
                     }
                     self.released.remove(&stood.row.record);
                     self.lie(standing.export, std::iter::once(&stood.row));
-                    for (endpoint, state) in &stood.deliveries {
+                    let last = stood.deliveries.iter().filter_map(|(endpoint, state)| match state {
+                        State::Delivered(receipt) => Some((endpoint, receipt)),
+                        _ => None,
+                    });
+                    let earlier = stood.earlier.iter().map(|(endpoint, receipt)| (endpoint, receipt));
+                    for (endpoint, receipt) in earlier.chain(last) {
                         let id = DeliveryId {
                             record: stood.row.record,
                             endpoint: endpoint.clone(),
                         };
-                        if let State::Delivered(receipt) = state {
-                            self.delivered(&id, receipt, stood.key.clone());
-                        }
+                        self.delivered(&id, receipt, stood.key.clone());
                     }
                 }
             }

@@ -243,7 +243,7 @@ async fn an_attempt_that_panics_leaves_doubt_and_neither_a_hole_in_the_queue_nor
         world.courier.open_batch.clear_poison();
         world
             .queue
-            .ask(&world.id, clock::now(), |state| state.retry(clock::now()))
+            .ask(&world.id, None, clock::now(), |state| state.retry(clock::now()))
             .await
             .unwrap();
         until("it arrives", || world.state().name() == "delivered").await;
@@ -278,7 +278,7 @@ async fn while_the_receiver_is_out_of_reach_that_is_known_and_a_person_may_have_
     assert!(open());
     world
         .queue
-        .ask(&world.id, clock::now(), |state| state.retry(clock::now()))
+        .ask(&world.id, None, clock::now(), |state| state.retry(clock::now()))
         .await
         .unwrap();
     until("it arrives", || world.state().name() == "delivered").await;

@@ -1,7 +1,7 @@
 //! What the journal writes down.
 
 use serde::{Deserialize, Serialize};
-use vhr_core::delivery::State;
+use vhr_core::delivery::{Receipt, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::outage::Outage;
 use vhr_core::record::VisitKey;
@@ -23,6 +23,9 @@ pub enum Entry {
         at: Timestamp,
         /// Where it stands now.
         state: State,
+        /// Why a person asked for it, where the state does not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The batch of an export was damaged and made anew: its records lie there now. A record that is another than it was (the
     /// plugin is newer) takes its place.
@@ -117,6 +120,9 @@ pub struct Stood {
     pub key: Option<VisitKey>,
     /// Where each delivery of it stands, with all words and receipts.
     pub deliveries: Vec<(EndpointId, State)>,
+    /// Receipts from before a person had it sent once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<(EndpointId, Receipt)>,
 }
 
 /// Records in = mapped + refused + set aside.

@@ -17,7 +17,7 @@ use vhr_core::time::Timestamp;
 
 use super::{Agent, Error, StepError};
 use crate::disk::{self, Room};
-use crate::{clock, control, report, spool};
+use crate::{clock, control, report, spool, verify};
 
 /// How often the disk is looked at, and the status written down for when the service does not run.
 const LOOK: Duration = Duration::from_secs(30);
@@ -66,6 +66,7 @@ pub(super) async fn tidy(agent: &Arc<Agent>) {
 }
 
 async fn try_tidy(agent: &Arc<Agent>) -> Result<(), StepError> {
+    let _alone = verify::ALONE.lock().await;
     let (now, storage) = (clock::now(), &agent.config.storage);
     let mut gone = 0;
     for export in agent.queue.resting(now.minus(storage.keep))? {

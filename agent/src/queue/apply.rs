@@ -128,7 +128,9 @@ impl Queue {
     pub(super) fn apply(&self, position: Position, entry: &Entry) -> Result<(), Error> {
         match entry {
             Entry::Accepted(accepted) => self.apply_accepted(position, accepted),
-            Entry::Step { delivery, state, at } => self.apply_step(position, delivery, state, *at),
+            Entry::Step {
+                delivery, state, at, ..
+            } => self.apply_step(position, delivery, state, *at),
             Entry::Standing(standing) => self.apply_standing(position, standing),
             Entry::Closed { export, seqs, .. } => self.apply_closed(position, *export, seqs),
             Entry::Moved { at, rows, order, .. } => {
@@ -264,6 +266,9 @@ impl Queue {
 
     fn apply_step(&self, position: Position, id: &DeliveryId, state: &State, at: Timestamp) -> Result<(), Error> {
         let short = Short::from(state);
+        if !short.is_final() {
+            self.bring_back(position, id.record)?;
+        }
         let ended = {
             let mut live = self.lock_live();
             let Some(stepped) = live.step(id, short.clone(), position) else {
@@ -277,13 +282,47 @@ impl Queue {
                 ended(&live, order, *record)
             })
         };
-        ended.map_or(Ok(()), |ended| self.put_ended(&ended))
+        ended.map_or(Ok(()), |ended| self.put_ended(ended))
+    }
+
+    /// A person has something sent once more: its record is in memory again, as it stood at that place of the journal. Its row
+    /// in the index stays: read again from an earlier snapshot, this is done again.
+    fn bring_back(&self, position: Position, record: RecordId) -> Result<(), Error> {
+        if self.lock_live().order(record).is_some() {
+            return Ok(());
+        }
+        let Some(ended) = self.history.ended(record)? else {
+            return Ok(());
+        };
+        let mut live = self.lock_live();
+        let sibling = live.iter().find(|(_, other)| other.export.id == ended.export);
+        let export = sibling.map(|(_, other)| Arc::clone(&other.export));
+        let deliveries = ended.standing(Some(position)).into_iter();
+        let record = LiveRecord {
+            export: export.unwrap_or_else(|| {
+                Arc::new(LiveExport {
+                    id: ended.export,
+                    at: ended.at,
+                })
+            }),
+            deliveries: deliveries
+                .map(|(endpoint, state, position)| LiveDelivery {
+                    endpoint: live.endpoint(&endpoint),
+                    state,
+                    position,
+                })
+                .collect(),
+            row: ended.row,
+        };
+        live.insert(ended.order, record);
+        self.lock_resting().remove(&ended.export);
+        Ok(())
     }
 
     /// A record came to its end at all its endpoints: it moves from memory to the index.
-    pub(super) fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
-        self.history.put_ended(ended)?;
-        self.put_newest(ended)
+    pub(super) fn put_ended(&self, ended: Ended) -> Result<(), Error> {
+        self.put_newest(&ended)?;
+        Ok(self.history.put_ended(ended)?)
     }
 
     /// Remembers which version of its visit it is.

@@ -63,7 +63,24 @@ pub(super) struct Ended {
     pub(super) at: Timestamp,
     pub(super) order: u64,
     pub(super) row: RecordRow,
+    /// Every end that each of them came to: more than one where a person had it sent once more.
     pub(super) deliveries: Vec<(EndpointId, Short, Position)>,
+}
+
+impl Ended {
+    /// The last end of each delivery, of those written down before a place of the journal.
+    pub(super) fn standing(&self, before: Option<Position>) -> Vec<(EndpointId, Short, Position)> {
+        let mut last: Vec<(EndpointId, Short, Position)> = Vec::new();
+        let told = self.deliveries.iter();
+        for end in told.filter(|(_, _, position)| before.is_none_or(|before| *position < before)) {
+            match last.iter_mut().find(|known| known.0 == end.0) {
+                Some(known) if known.2 > end.2 => {}
+                Some(known) => *known = end.clone(),
+                None => last.push(end.clone()),
+            }
+        }
+        last
+    }
 }
 
 /// The newest version of a visit that ended at an endpoint.
@@ -335,8 +352,15 @@ impl History {
         self.ended.read(record.as_bytes())
     }
 
-    pub(super) fn put_ended(&self, ended: &Ended) -> Result<(), Error> {
-        let new = self.ended.put(ended.row.record.as_bytes(), ended)?;
+    /// Remembers a record that has ended, beside the ends it came to before.
+    pub(super) fn put_ended(&self, mut ended: Ended) -> Result<(), Error> {
+        let before = self.ended(ended.row.record)?.into_iter();
+        for end in before.flat_map(|before| before.deliveries) {
+            if !ended.deliveries.iter().any(|new| (&new.0, new.2) == (&end.0, end.2)) {
+                ended.deliveries.push(end);
+            }
+        }
+        let new = self.ended.put(ended.row.record.as_bytes(), &ended)?;
         self.more(2, new);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What others may see of the queue. Nothing here changes it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::time::Timestamp;
@@ -8,7 +10,7 @@ use super::history::{Ended, ExportRow};
 use super::rows::Short;
 use super::tally::{SourceTally, Tally};
 use super::{DeliveryRow, Error, Queue, RecordPlace};
-use crate::journal::{Entry, Position};
+use crate::journal::{self, Entry, Placed, Position};
 use crate::spool::RecordRow;
 
 impl Queue {
@@ -61,7 +63,11 @@ impl Queue {
             if found.len() >= limit {
                 break;
             }
-            found.extend(rows(&item?).filter(|(id, row)| wanted(id, row)));
+            let item = item?;
+            // What is sent once more is not among the ended now.
+            if self.lock_live().order(item.row.record).is_none() {
+                found.extend(rows(&item).filter(|(id, row)| wanted(id, row)));
+            }
         }
         found.truncate(limit);
         Ok(found)
@@ -81,8 +87,28 @@ impl Queue {
         let bytes: Vec<u8> = pairs.collect();
         if bytes.len() * 2 + 1 >= begin.len() {
             for item in self.history.all_ended(&bytes) {
-                found.extend(rows(&item?).filter(|(id, _)| begins(id)));
+                let item = item?;
+                if self.lock_live().order(item.row.record).is_none() {
+                    found.extend(rows(&item).filter(|(id, _)| begins(id)));
+                }
             }
+        }
+        Ok(found)
+    }
+
+    /// The newest version of a visit at each endpoint that had one of it.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub fn deliveries_of_visit(&self, facility: &str, visit: &str) -> Result<Vec<(DeliveryId, DeliveryRow)>, Error> {
+        let visit = self.keys.keyed().visit(facility, visit);
+        let mut found = Vec::new();
+        for endpoint in self.endpoints() {
+            let Some((_, record)) = self.newest(&endpoint, &visit)? else {
+                continue;
+            };
+            let id = DeliveryId { record, endpoint };
+            found.extend(self.delivery(&id)?.map(|row| (id, row)));
         }
         Ok(found)
     }
@@ -141,6 +167,29 @@ impl Queue {
         Ok(ended.and_then(|ended| rows(&ended).find(|(other, _)| other == id).map(|(_, row)| row)))
     }
 
+    /// Up to where the journal tells what is known now, and how many deliveries stand where then.
+    pub async fn mark(&self) -> (Position, BTreeMap<EndpointId, Tally>) {
+        let _all_is_applied = self.changes.write().await;
+        (self.journal.end(), self.lock_tallies().endpoints.clone())
+    }
+
+    /// All that the journal tells, from its beginning.
+    ///
+    /// # Errors
+    /// When its folder cannot be listed.
+    pub fn told(&self) -> Result<impl Iterator<Item = Result<Placed, journal::Error>> + use<>, journal::Error> {
+        self.journal.entries(Position::default())
+    }
+
+    /// Records of which a delivery has not ended, by export.
+    pub fn live_records(&self) -> HashMap<ExportId, Vec<RecordId>> {
+        let mut found: HashMap<ExportId, Vec<RecordId>> = HashMap::new();
+        for (_, record) in self.lock_live().iter() {
+            found.entry(record.export.id).or_default().push(record.row.record);
+        }
+        found
+    }
+
     /// A state with its texts, from the journal; as known without it where the journal does not tell.
     pub fn full_state(&self, id: &DeliveryId, row: &DeliveryRow) -> State {
         match self.journal.read(row.position) {
@@ -186,8 +235,7 @@ impl Queue {
 pub(super) fn rows(ended: &Ended) -> impl Iterator<Item = (DeliveryId, DeliveryRow)> + use<> {
     let (record, order, accepted_at, visit) = (ended.row.record, ended.order, ended.at, ended.row.visit);
     ended
-        .deliveries
-        .clone()
+        .standing(None)
         .into_iter()
         .map(move |(endpoint, state, position)| {
             let row = DeliveryRow {

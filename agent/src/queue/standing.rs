@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use vhr_core::delivery::{Receipt, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::record::VisitKey;
 use vhr_core::time::Timestamp;
@@ -90,10 +91,16 @@ impl Queue {
                 _ => None,
             });
         }
+        let mut earlier: BTreeMap<RecordId, Vec<(EndpointId, Receipt)>> = BTreeMap::new();
         let rows: Vec<RecordRow> = match known {
             Ok(Entry::Accepted(accepted)) if accepted.export == export => accepted.records,
             Ok(Entry::Standing(standing)) if standing.export == export => {
-                standing.records.into_iter().map(|stood| stood.row).collect()
+                let told = standing.records.into_iter();
+                told.map(|stood| {
+                    earlier.insert(stood.row.record, stood.earlier);
+                    stood.row
+                })
+                .collect()
             }
             // Its entry does not read: what has ended is looked for.
             _ => {
@@ -108,7 +115,8 @@ impl Queue {
         ids.extend(self.live_rows(export).into_iter().map(|row| (row.record, ())));
         let mut records = Vec::with_capacity(ids.len());
         for record in ids.into_keys() {
-            records.extend(self.stood(export, record)?);
+            let told = earlier.remove(&record).unwrap_or_default();
+            records.extend(self.stood(export, record, told)?);
         }
         records.sort_by_key(|stood| stood.order);
         let closed = row.closed.iter().map(|(seq, at)| (*seq, self.closed_for(*at, *seq)));
@@ -125,8 +133,13 @@ impl Queue {
         }))
     }
 
-    /// How the deliveries of a record stand.
-    fn stood(&self, export: ExportId, record: RecordId) -> Result<Option<Stood>, Error> {
+    /// How the deliveries of a record stand. Of what was delivered before a person had it sent once more, `earlier` is known.
+    fn stood(
+        &self,
+        export: ExportId,
+        record: RecordId,
+        mut earlier: Vec<(EndpointId, Receipt)>,
+    ) -> Result<Option<Stood>, Error> {
         let live = {
             let live = self.lock_live();
             live.record(record).map(|found| {
@@ -147,9 +160,28 @@ impl Queue {
                 }
             })
         };
-        let Some(found) = live.map_or_else(|| self.history.ended(record), |live| Ok(Some(live)))? else {
+        let past = self.history.ended(record)?;
+        let Some(found) = live.or_else(|| past.clone()) else {
             return Ok(None);
         };
+        let standing = found.standing(None);
+        for end in past.into_iter().flat_map(|past| past.deliveries) {
+            if standing.contains(&end) {
+                continue;
+            }
+            let mut at_end = found.clone();
+            at_end.deliveries = vec![end.clone()];
+            let told = super::look::rows(&at_end)
+                .map(|(id, row)| self.full_state(&id, &row))
+                .next();
+            if let Some(State::Delivered(receipt)) = told
+                && earlier
+                    .iter()
+                    .all(|(endpoint, known)| *endpoint != end.0 || known.at != receipt.at)
+            {
+                earlier.push((end.0, receipt));
+            }
+        }
         let deliveries = super::look::rows(&found).map(|(id, row)| {
             let state = self.full_state(&id, &row);
             (id.endpoint, state)
@@ -158,6 +190,7 @@ impl Queue {
             order: found.order,
             key: None,
             deliveries: deliveries.collect(),
+            earlier,
             row: found.row.clone(),
         }))
     }
@@ -254,6 +287,6 @@ impl Queue {
             self.history.remove_ended(stood.row.record)?;
             return self.put_newest(&ended);
         }
-        self.put_ended(&ended)
+        self.put_ended(ended)
     }
 }

@@ -5,6 +5,8 @@ use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 use super::*;
 use crate::spool::Spool;
 
+mod hand;
+
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + ms)
 }
@@ -224,7 +226,10 @@ async fn an_older_version_is_not_sent_over_a_newer_one_even_when_a_person_asks()
     assert_eq!(world.state(old), State::Superseded { by: new });
     let newer = world.take(1).await.remove(0);
     world.deliver(&newer).await;
-    let asked = world.queue.ask(&taken.id, at(3), |state| state.retry(at(3))).await;
+    let asked = world
+        .queue
+        .ask(&taken.id, None, at(3), |state| state.retry(at(3)))
+        .await;
     assert!(asked.is_err(), "{asked:?}");
 }
 
@@ -434,6 +439,11 @@ enum Act {
     Take(usize),
     Deliver,
     Refuse,
+    Doubt,
+    Found,
+    Resend,
+    Retry,
+    Drop,
     Snapshot,
     Release,
     Compact,
@@ -455,6 +465,11 @@ proptest! {
                 (1usize..4).prop_map(Act::Take),
                 Just(Act::Deliver),
                 Just(Act::Refuse),
+                Just(Act::Doubt),
+                Just(Act::Found),
+                Just(Act::Resend),
+                Just(Act::Retry),
+                Just(Act::Drop),
                 Just(Act::Snapshot),
                 Just(Act::Release),
                 Just(Act::Compact),
@@ -479,6 +494,19 @@ proptest! {
                     Act::Refuse => if let Some(taken) = on_their_way.pop() {
                         let state = State::park(ReasonKind::Refused, "no".into(), at(3));
                         world.queue.settle(&taken.id, state, at(3)).await.unwrap();
+                    },
+                    Act::Doubt => if let Some(taken) = on_their_way.pop() {
+                        let state = State::park(ReasonKind::InDoubt, "no answer".into(), at(3));
+                        world.queue.settle(&taken.id, state, at(3)).await.unwrap();
+                    },
+                    Act::Found | Act::Resend | Act::Retry | Act::Drop => for id in states(&world.queue).into_keys() {
+                        // Most of them say no, each for its reason.
+                        let _ = world.queue.ask(&id, Some("asked to"), at(0), |state| match act {
+                            Act::Found => state.found(receipt()),
+                            Act::Resend => state.resend(at(0)),
+                            Act::Retry => state.retry(at(0)),
+                            _ => state.drop_for("asked to".into(), at(0)),
+                        }).await;
                     },
                     Act::Snapshot => world.queue.snapshot(true).await.unwrap(),
                     Act::Release => {
@@ -507,7 +535,7 @@ proptest! {
                     }
                 }
                 let tally = world.queue.tally(&vhr());
-                let sum = tally.waiting + tally.sending + tally.delivered + tally.parked + tally.superseded;
+                let sum = tally.waiting + tally.sending + tally.delivered + tally.parked + tally.dropped + tally.superseded;
                 assert_eq!(sum as usize, states(&world.queue).len() + released);
             }
         });
@@ -637,7 +665,7 @@ async fn on_a_full_disk_nothing_is_forgotten_and_all_goes_on_when_there_is_room(
         "the one that was let go, not the one whose answer is known"
     );
     assert_eq!(others[0].id, second.id);
-    let asked = world.queue.ask(&on_its_way.id, at(3), |state| state.retry(at(3))).await;
+    let asked = world.queue.ask(&on_its_way.id, None, at(3), |state| state.retry(at(3))).await;
     assert!(matches!(asked, Err(Error::Busy(_))), "{asked:?}");
     world.queue.set_full(false);
     world.queue.settle(&on_its_way.id, delivered, at(2)).await.unwrap();
@@ -658,7 +686,7 @@ async fn a_persons_retry_asks_for_the_endpoint_to_be_tried_and_a_drop_does_not()
     };
     world
         .queue
-        .ask(&id(0), at(3), |state| state.drop_for("no".into(), at(3)))
+        .ask(&id(0), None, at(3), |state| state.drop_for("no".into(), at(3)))
         .await
         .unwrap();
     assert!(!world.queue.take_asked(&vhr()));
