@@ -17,6 +17,7 @@ mod faults;
 mod field;
 mod intake;
 mod keys;
+mod outages;
 mod peers;
 mod replay;
 mod secrecy;

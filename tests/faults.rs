@@ -149,6 +149,17 @@ fn what_fails_alone_is_parked_also_where_one_goes_at_a_time() {
     );
 }
 
+/// What the gateway says under HTTP 200 when it failed, before it stored the claim or after.
+fn failed_inside(dice: &mut fastrand::Rng) -> Answer {
+    let headers = vec![("Content-Type".into(), "application/json".into())];
+    let body = format!(r#"{{"maKetQua":"{}"}}"#, if dice.bool() { 500 } else { 408 });
+    if dice.bool() {
+        Answer::StatusAfterCommit(200, headers, body)
+    } else {
+        Answer::Status(200, headers, body)
+    }
+}
+
 /// Faults in an order that the seed decides. What is certain to come to nothing and what leaves doubt, mixed.
 fn faults(dice: &mut fastrand::Rng, count: usize) -> Vec<Answer> {
     let page = |status| {
@@ -191,7 +202,10 @@ fn whatever_faults_come_in_whatever_order_each_visit_arrives_once_and_every_rece
         let keys: BTreeSet<String> = whole_keys(&files).into_iter().collect();
         world.drop_all(&files);
         world.fhir.script(faults(&mut dice, 24));
-        world.gateway.script(faults(&mut dice, 16));
+        let mut at_the_gateway = faults(&mut dice, 12);
+        at_the_gateway.extend((0..4).map(|_| failed_inside(&mut dice)));
+        dice.shuffle(&mut at_the_gateway);
+        world.gateway.script(at_the_gateway);
         world.gateway.script_tokens(faults(&mut dice, 4));
         let mut found_there = BTreeSet::new();
         for round in 0.. {

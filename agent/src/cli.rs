@@ -11,6 +11,7 @@ use crate::{logging, report};
 mod check;
 mod key;
 mod map;
+mod outages;
 pub(crate) mod output;
 mod plugin;
 mod queue;
@@ -45,6 +46,8 @@ enum Verb {
     Queue(queue::Options),
     /// Biên nhận / proof of what was sent
     Receipts(receipts::Options),
+    /// Những lúc không gửi được, làm bằng chứng khi gửi chậm / when what was out of reach: evidence for late sending
+    Outages(outages::Options),
     /// Khóa: xem, đổi, gửi giữ, khôi phục / keys: look, rotate, escrow, recover
     Key(key::Options),
     /// Dành cho người viết plugin / for those who write plugins
@@ -95,6 +98,7 @@ pub fn run() -> ExitCode {
         Verb::Status(options) => status::run(&options),
         Verb::Queue(options) => queue::run(&options),
         Verb::Receipts(options) => receipts::run(&options),
+        Verb::Outages(options) => outages::run(&options),
         Verb::Key(options) => key::run(&options),
         Verb::Plugin(options) => plugin::run(&options),
     };

@@ -3,27 +3,37 @@
 //! A silent endpoint delays no other: each has its own loop, its own connections, its own breaker and ramp. Between intake and here
 //! passes a wake-up, never data: whatever it loses, the queue finds again.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use vhr_core::believe::Clocks;
 use vhr_core::config;
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId};
 use vhr_core::line::{Allowed, Line};
+use vhr_core::outage::{Kind, What};
 use vhr_core::record::{ClaimForm, Record};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
+use vhr_core::said;
+use vhr_core::schedule::Schedule;
 use vhr_core::time::Timestamp;
 
 use crate::clock;
 use crate::endpoint::{Parcel, Takes, Wire, again};
 use crate::journal::Sync;
+use crate::outages::Outages;
 use crate::queue::{self, Queue, RecordPlace, Taken};
 use crate::report;
 use crate::spool::{self, Batch, Spool};
+
+mod full;
+mod shared;
+
+use full::Full;
+use shared::Shared;
 
 /// However long nothing is due, the clock is looked at again after this: it may have been set, or the machine have slept.
 const NAP: Duration = Duration::from_secs(60);
@@ -31,6 +41,8 @@ const NAP: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(20);
 /// `--once` waits so long for a delivery that is to be tried again soon.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// A person's wish to have it tried again counts once in this time: many wishes are one, and wrong passwords lock accounts.
+const ASKED: Duration = Duration::from_secs(60);
 /// Steps being written down side by side; they share each sync.
 const SETTLING: usize = 256;
 
@@ -65,8 +77,10 @@ pub struct Courier {
     wire: Wire,
     in_doubt: InDoubt,
     policy: RetryPolicy,
+    schedule: Schedule,
     queue: Arc<Queue>,
     spool: Spool,
+    outages: Arc<Outages>,
     /// The batch read last, and when: deliveries of one export follow each other.
     open_batch: Mutex<Option<(ExportId, u64, Batch)>>,
     pulse: Mutex<Pulse>,
@@ -76,25 +90,24 @@ pub struct Courier {
 /// written down any more.
 type Attempts = JoinSet<(Taken, Result<Result<Outcome, spool::Error>, queue::Error>)>;
 
-/// What of the resources that visits share is on its way, and what is known to be there.
-#[derive(Debug, Default)]
-struct Shared {
-    flying: HashSet<u64>,
-    there: HashSet<u64>,
-    /// What the records on their way come to.
-    bytes: u64,
-}
-
 impl Courier {
     /// For the endpoint as configured.
-    pub fn new(endpoint: &config::Endpoint, wire: Wire, queue: Arc<Queue>, spool: Spool) -> Self {
+    pub fn new(
+        endpoint: &config::Endpoint,
+        wire: Wire,
+        queue: Arc<Queue>,
+        spool: Spool,
+        outages: Arc<Outages>,
+    ) -> Self {
         Self {
             endpoint: EndpointId::new(&endpoint.name),
             wire,
             in_doubt: endpoint.in_doubt,
             policy: RetryPolicy::default(),
+            schedule: endpoint.schedule.clone(),
             queue,
             spool,
+            outages,
             open_batch: Mutex::new(None),
             pulse: Mutex::new(Pulse {
                 line: Line::new(usize::try_from(endpoint.in_flight).unwrap_or(1), endpoint.seed),
@@ -119,13 +132,20 @@ impl Courier {
     /// When the queue can no longer be written; nothing more is sent then.
     pub async fn run(self: Arc<Self>, until: Until, mut stop: watch::Receiver<bool>) -> Result<(), queue::Error> {
         let began = clock::now();
-        let recovered = self
-            .queue
-            .recover(&self.endpoint, self.in_doubt, &self.policy, began)
-            .await?;
-        if recovered > 0 {
-            tracing::warn!(endpoint = %self.endpoint, recovered, "deliveries were on their way at the last stop");
+        let mut disk = Full::default();
+        while let Err(e) = self.put_in_order(began).await {
+            if !e.is_full() || until != Until::Stopped {
+                return Err(e);
+            }
+            self.disk_full(&mut disk);
+            tokio::select! {
+                () = tokio::time::sleep(disk.nap()) => {}
+                _ = stop.changed() => return Ok(()),
+            }
         }
+        let mut clocks = Clocks::new(began, Duration::ZERO);
+        let (steady, mut asked) = (Instant::now(), None::<Instant>);
+        let (mut put_back, patience) = (false, (until != Until::Stopped).then_some(DRAIN));
         let at_once = (until == Until::Idle { at_once: true }).then_some(began);
         let mut attempts = Attempts::new();
         let mut settling: JoinSet<Result<(), queue::Error>> = JoinSet::new();
@@ -136,11 +156,17 @@ impl Courier {
             tokio::pin!(woken);
             woken.as_mut().enable();
             let now = clock::now();
-            if attempts.is_empty() {
-                shared.bytes = 0; // an attempt that panicked left its own behind
+            put_back |= clocks.put_back(now, steady.elapsed());
+            if put_back {
+                put_back = self.reclock(now).await?;
+            }
+            if self.queue.take_asked(&self.endpoint) && asked.is_none_or(|at| at.elapsed() >= ASKED) {
+                asked = Some(Instant::now());
+                self.lock_pulse().line.try_now();
             }
             let allowed = self.lock_pulse().line.allows(now);
             let room = match allowed {
+                _ if disk.lasts(Instant::now()) => 0,
                 Allowed::UpTo(at_once) => at_once.saturating_sub(attempts.len()),
                 Allowed::One => 1usize.saturating_sub(attempts.len()),
                 Allowed::NoneBefore(_) => 0,
@@ -168,10 +194,7 @@ impl Courier {
                     self.lock_pulse().line.probe_started();
                 }
                 let courier = Arc::clone(&self);
-                attempts.spawn(async move {
-                    let outcome = courier.attempt(&taken).await;
-                    (taken, outcome)
-                });
+                attempts.spawn(courier.attempt_alone(taken));
             }
             if took > 0 && took == room {
                 continue;
@@ -181,6 +204,9 @@ impl Courier {
                     return Ok(());
                 }
                 if let Until::Idle { .. } = until {
+                    if disk.nap() > PATIENCE {
+                        return Ok(());
+                    }
                     let next = match allowed {
                         Allowed::NoneBefore(until) => Some(until),
                         _ => self.queue.next_due(&self.endpoint),
@@ -190,21 +216,30 @@ impl Courier {
                     }
                 }
             }
-            let nap = self.nap(now, allowed, attempts.len() + settling.len() > 0)?;
+            let nap = match disk.lasts(Instant::now()) {
+                true => disk.nap(),
+                false => self.nap(now, allowed, attempts.len() + settling.len() > 0),
+            };
             tokio::select! {
                 Some(ended) = attempts.join_next() => {
-                    // A panic in an attempt is a bug of ours; the delivery stays Sending and is in doubt at the next start.
-                    let Ok((taken, outcome)) = ended else {
-                        self.lock_pulse().line.not_told();
-                        continue;
+                    let Ok((taken, outcome)) = ended else { continue };
+                    let outcome = match outcome {
+                        Err(e) if e.is_full() => {
+                            self.not_begun(&taken, &mut shared);
+                            self.disk_full(&mut disk);
+                            continue;
+                        }
+                        outcome => outcome?,
                     };
-                    let outcome = outcome?;
+                    if disk.over() {
+                        self.outages.answered(What::Disk, "journal");
+                    }
                     self.release(&taken, &outcome, &mut shared);
                     if matches!(outcome, Ok(Outcome::Accepted(_))) {
                         last_pass = clock::now();
                     }
                     let courier = Arc::clone(&self);
-                    settling.spawn(async move { courier.settle(taken, outcome, last_pass).await });
+                    settling.spawn(async move { courier.settle(taken, outcome, last_pass, patience).await });
                 }
                 Some(settled) = settling.join_next() => {
                     if let Ok(settled) = settled {
@@ -216,6 +251,55 @@ impl Courier {
                 _ = stop.changed() => self.drain(&mut attempts, &mut settling, &mut shared, last_pass).await?,
             }
         }
+    }
+
+    /// What a stop or a wrong clock left behind.
+    async fn put_in_order(&self, now: Timestamp) -> Result<(), queue::Error> {
+        let recovered = self
+            .queue
+            .recover(&self.endpoint, self.in_doubt, &self.policy, now)
+            .await?;
+        if recovered > 0 {
+            tracing::warn!(endpoint = %self.endpoint, recovered, "deliveries were on their way at the last stop");
+        }
+        self.bring_back(now).await
+    }
+
+    async fn bring_back(&self, now: Timestamp) -> Result<(), queue::Error> {
+        let window = self.schedule.next_window(now);
+        let brought = self.queue.reclock(&self.endpoint, &self.policy, window, now).await?;
+        if brought > 0 {
+            tracing::warn!(endpoint = %self.endpoint, brought, "deliveries waited by a clock that was wrong; they are due by the present one");
+        }
+        Ok(())
+    }
+
+    /// The clock was put back. Says whether that is still to be dealt with.
+    async fn reclock(&self, now: Timestamp) -> Result<bool, queue::Error> {
+        match self.bring_back(now).await {
+            Err(e) if e.is_full() => Ok(true),
+            done => done.map(|()| false),
+        }
+    }
+
+    /// An attempt on a task of its own: one that panics is a bug of ours, and leaves doubt whether it was sent.
+    async fn attempt_alone(
+        self: Arc<Self>,
+        taken: Taken,
+    ) -> (Taken, Result<Result<Outcome, spool::Error>, queue::Error>) {
+        // Dropped with this one, it is stopped.
+        let mut alone = JoinSet::new();
+        let attempted = taken.clone();
+        alone.spawn(async move { self.attempt(&attempted).await });
+        let outcome = match alone.join_next().await {
+            Some(Ok(outcome)) => outcome,
+            _ => Ok(Ok(Outcome::Unclear(Failure {
+                kind: FailureKind::OurSide,
+                at: clock::now(),
+                text: panicked(),
+            }))),
+        };
+        (taken, outcome)
     }
 
     /// One attempt: that it begins is written down, what to send is read from the spool, sent, and the answer read.
@@ -265,10 +349,37 @@ impl Courier {
         batch.record(place.row.record, place.row.offset, place.row.length)
     }
 
+    /// The attempt could not even begin.
+    fn not_begun(&self, taken: &Taken, shared: &mut Shared) {
+        shared.release(&taken.place.row.shares, false);
+        shared.bytes = shared.bytes.saturating_sub(taken.place.row.size.into());
+        self.lock_pulse().line.not_told();
+        self.queue.release(&taken.id);
+    }
+
+    fn disk_full(&self, full: &mut Full) {
+        if full.again(Instant::now()) {
+            tracing::error!(endpoint = %self.endpoint, "the disk is full; nothing is sent until there is room");
+        }
+        self.lock_pulse().trouble = Some(full_disk());
+        self.outages.failed(What::Disk, "journal", Kind::DiskFull, 1);
+    }
+
     /// Lets go of what the attempt had reserved, and tells the breaker how it went.
     fn release(&self, taken: &Taken, outcome: &Result<Outcome, spool::Error>, shared: &mut Shared) {
         shared.release(&taken.place.row.shares, matches!(outcome, Ok(Outcome::Accepted(_))));
         shared.bytes = shared.bytes.saturating_sub(taken.place.row.size.into());
+        let failed = match outcome {
+            Ok(Outcome::TryAgain { failure, .. } | Outcome::Unclear(failure)) => Kind::of(failure.kind),
+            Ok(_) => {
+                self.outages.answered(What::Endpoint, self.endpoint.as_str());
+                None
+            }
+            Err(_) => None,
+        };
+        if let Some(kind) = failed {
+            self.outages.failed(What::Endpoint, self.endpoint.as_str(), kind, 1);
+        }
         let mut pulse = self.lock_pulse();
         match outcome {
             Err(_) => pulse.line.not_told(),
@@ -281,11 +392,14 @@ impl Courier {
         }
     }
 
+    /// Writes down what became of an attempt. What is known is not forgotten because the disk is full: it is tried again, for as
+    /// long as there is patience.
     async fn settle(
         &self,
         taken: Taken,
         outcome: Result<Outcome, spool::Error>,
         last_pass: Timestamp,
+        patience: Option<Duration>,
     ) -> Result<(), queue::Error> {
         let now = clock::now();
         // Those that went before it count too: with one at a time none goes beside it. An outage is longer than that.
@@ -313,7 +427,17 @@ impl Courier {
             }
         };
         let name = state.name();
-        self.queue.settle(&taken.id, state, now).await?;
+        let (mut full, began) = (Full::default(), Instant::now());
+        while let Err(e) = self.queue.settle(&taken.id, state.clone(), now).await {
+            if !e.is_full() || patience.is_some_and(|patience| began.elapsed() > patience) {
+                return Err(e);
+            }
+            self.disk_full(&mut full);
+            tokio::time::sleep(full.nap()).await;
+        }
+        if full.over() {
+            self.outages.answered(What::Disk, "journal");
+        }
         match name {
             "delivered" => tracing::debug!(delivery = taken.id.short(), "delivered"),
             other => tracing::info!(delivery = taken.id.short(), state = other, "not delivered"),
@@ -324,15 +448,14 @@ impl Courier {
         Ok(())
     }
 
-    fn nap(&self, now: Timestamp, allowed: Allowed, busy: bool) -> Result<Duration, queue::Error> {
+    fn nap(&self, now: Timestamp, allowed: Allowed, busy: bool) -> Duration {
         let next = match allowed {
             Allowed::NoneBefore(until) => Some(until),
             // What is due already and not taken waits for something that is on its way.
             _ => self.queue.next_due(&self.endpoint).filter(|next| *next > now || !busy),
         };
-        Ok(next
-            .map_or(NAP, |next| next.since(now))
-            .clamp(Duration::from_millis(20), NAP))
+        next.map_or(NAP, |next| next.since(now))
+            .clamp(Duration::from_millis(20), NAP)
     }
 
     /// Nothing new is begun; what is on its way may come back, up to the deadline. What does not is in doubt at the next start.
@@ -345,10 +468,15 @@ impl Courier {
     ) -> Result<(), queue::Error> {
         let all_back = async {
             while let Some(ended) = attempts.join_next().await {
-                if let Ok((taken, outcome)) = ended {
-                    let outcome = outcome?;
-                    self.release(&taken, &outcome, shared);
-                    self.settle(taken, outcome, last_pass).await?;
+                let Ok((taken, outcome)) = ended else { continue };
+                match outcome {
+                    Err(e) if e.is_full() => self.not_begun(&taken, shared),
+                    outcome => {
+                        let outcome = outcome?;
+                        self.release(&taken, &outcome, shared);
+                        let courier = Arc::clone(self);
+                        settling.spawn(async move { courier.settle(taken, outcome, last_pass, None).await });
+                    }
                 }
             }
             while let Some(settled) = settling.join_next().await {
@@ -362,6 +490,7 @@ impl Courier {
             Ok(drained) => drained,
             Err(_) => {
                 attempts.shutdown().await;
+                settling.shutdown().await;
                 Ok(())
             }
         }
@@ -382,70 +511,25 @@ impl Pulse {
     }
 }
 
-impl Shared {
-    /// Reserves what a record shares with others, if nobody else on his way writes it too. What is only made when absent, and
-    /// is known to be there, needs no reserving. (The lowest bit of a share says that each Bundle changes it.)
-    fn reserve(&mut self, shares: &[u64]) -> bool {
-        let needed = |share: &&u64| *share & 1 == 1 || !self.there.contains(*share);
-        let needed: Vec<u64> = shares.iter().filter(needed).copied().collect();
-        if needed.iter().any(|share| self.flying.contains(share)) {
-            return false;
-        }
-        self.flying.extend(needed);
-        true
-    }
-
-    fn release(&mut self, shares: &[u64], arrived: bool) {
-        // Bounded: forgetting only means to be careful once more.
-        if self.there.len() > 100_000 {
-            self.there.clear();
-        }
-        for share in shares {
-            self.flying.remove(share);
-            if arrived && share & 1 == 0 {
-                self.there.insert(*share);
-            }
-        }
-    }
-}
-
 fn seed(id: &DeliveryId) -> u64 {
     u64::from_le_bytes(id.record.as_bytes()[..8].try_into().expect("eight of sixteen bytes"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENT: u64 = 0x11;
-    const ORGANIZATION: u64 = 0x20;
-
-    #[test]
-    fn two_visits_of_one_patient_are_never_on_their_way_together() {
-        let mut shared = Shared::default();
-        assert!(shared.reserve(&[PATIENT]));
-        assert!(!shared.reserve(&[PATIENT]));
-        shared.release(&[PATIENT], true);
-        assert!(shared.reserve(&[PATIENT]));
-        assert!(!shared.reserve(&[PATIENT]));
-    }
-
-    #[test]
-    fn the_first_visit_that_brings_an_organization_goes_alone_and_all_others_after_it() {
-        let mut shared = Shared::default();
-        assert!(shared.reserve(&[ORGANIZATION, PATIENT]));
-        assert!(!shared.reserve(&[ORGANIZATION, 0x33]));
-        shared.release(&[ORGANIZATION, PATIENT], true);
-        assert!(shared.reserve(&[ORGANIZATION, PATIENT]));
-        assert!(shared.reserve(&[ORGANIZATION, 0x33]));
-    }
-
-    #[test]
-    fn an_organization_whose_first_visit_failed_is_brought_by_one_alone_again() {
-        let mut shared = Shared::default();
-        assert!(shared.reserve(&[ORGANIZATION]));
-        shared.release(&[ORGANIZATION], false);
-        assert!(shared.reserve(&[ORGANIZATION]));
-        assert!(!shared.reserve(&[ORGANIZATION]));
-    }
+fn panicked() -> String {
+    said!(
+        "chương trình bị lỗi khi gửi hồ sơ này: hãy báo cho nhóm phát triển",
+        "the agent failed while it sent this record: please report it"
+    )
+    .to_string()
 }
+
+fn full_disk() -> String {
+    said!(
+        "ổ đĩa đầy, không gửi được vì không ghi được nhật ký: giải phóng chỗ trên ổ đĩa, chương trình tự làm tiếp",
+        "the disk is full and nothing is sent, for it could not be written down: make room on the disk, and all goes on by itself"
+    )
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests;

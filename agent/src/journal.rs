@@ -118,6 +118,9 @@ pub struct Journal {
     keys: Keys,
     appends: mpsc::Sender<Append>,
     end: Arc<AtomicU64>,
+    /// As if the disk were full.
+    #[cfg(test)]
+    pub(crate) full: Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Journal {
@@ -142,6 +145,8 @@ impl Journal {
             keys,
             appends,
             end,
+            #[cfg(test)]
+            full: Arc::default(),
         })
     }
 
@@ -155,6 +160,10 @@ impl Journal {
     /// # Errors
     /// When they could not be written or synced, now or earlier.
     pub async fn append(&self, entries: &[Entry], sync: Sync) -> Result<Vec<Position>, Error> {
+        #[cfg(test)]
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Error::Full);
+        }
         let (done, answer) = oneshot::channel();
         let gone = || Error::Poisoned("its writer has ended".into());
         let entries = entries.iter().map(segment::pack).collect();

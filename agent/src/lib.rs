@@ -28,6 +28,7 @@ pub mod keys;
 pub mod logging;
 pub mod map;
 pub mod memory;
+pub mod outages;
 pub mod pipeline;
 pub mod plugin;
 pub mod queue;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch as signal};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use vhr_core::config::{self, Config, Kind, Source};
 use vhr_core::delivery::{ReasonKind, State};
 use vhr_core::id::{EndpointId, ExportId};
@@ -21,10 +21,11 @@ use crate::deliver::{Courier, Until};
 use crate::digest::Keyed;
 use crate::endpoint;
 use crate::map::{self, Mapper, profiles};
+use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue};
 use crate::spool::{self, Index, Part, Spool};
-use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently};
+use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
 use crate::{clock, control, intake, memory, report, state};
 
 mod build;
@@ -34,10 +35,14 @@ mod upkeep;
 
 pub use build::{Store, build, load_plugins, newest_plugin};
 
-/// Files of one source taken in side by side: enough to hide the waiting for the disk.
-const SIDE_BY_SIDE: usize = 2;
+/// Files of one source taken in side by side: enough to hide the waiting for the disk, whose syncs they share.
+const SIDE_BY_SIDE: usize = 8;
+/// They are together no larger than this, bytes, unless a single one is.
+const TOGETHER: u64 = 16 * 1024 * 1024;
 /// When stopping, a file that is being taken in is given this long.
 const STOPPING: Duration = Duration::from_secs(20);
+/// A claim that takes longer is told as trouble: a large file over a slow line takes minutes.
+const CLAIM: Duration = Duration::from_secs(10 * 60);
 
 /// Why the agent cannot start, or has to stop.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +142,8 @@ pub struct Agent {
     pub couriers: Vec<Arc<Courier>>,
     /// The plugins in use, by id.
     pub plugins: BTreeMap<String, Plugin>,
+    /// What is out of reach, and was.
+    pub outages: Arc<Outages>,
     /// What each watcher sees, by source.
     pub sights: Mutex<BTreeMap<String, Arc<Mutex<Sight>>>>,
     /// What found no room on the disk, bytes, while nothing is taken in.
@@ -206,8 +213,11 @@ impl Agent {
         found: &Found,
         now: Timestamp,
     ) -> Result<Option<spool::Received>, StepError> {
+        let sight = self.sight(&source.name);
+        let folder = source.path.clone();
         let (agent, source, found) = (Arc::clone(self), source.clone(), found.clone());
-        let claimed = spawn_blocking(move || intake::claim(&agent.spool, &source, &found.path, found.look, now)).await;
+        let claiming = spawn_blocking(move || intake::claim(&agent.spool, &source, &found.path, found.look, now));
+        let claimed = patiently(&sight, &folder, CLAIM, claiming).await;
         Ok(claimed.map_err(|_| StepError::Panic)??)
     }
 
@@ -311,6 +321,8 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
         tasks.spawn(watch(Arc::clone(&agent), source, halted.clone()));
     }
     tasks.spawn(mend::mending(Arc::clone(&agent), halted.clone()));
+    let outages = Outages::keep(Arc::clone(&agent), halted.clone());
+    tasks.spawn(async { Ok(outages.await?) });
     tasks.spawn(upkeep::upkeep(Arc::clone(&agent), halted));
     tracing::info!(site = agent.config.site.facility, "running");
     let mut stop = stop;
@@ -326,6 +338,7 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
             first_end = ended.unwrap_or(Ok(()));
         }
     }
+    agent.outages.stop().await?;
     upkeep::last_snapshot(&agent).await;
     first_end
 }
@@ -366,6 +379,7 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
         left.for_a_person += tally.parked;
     }
     left.for_a_person += agent.set_aside_so_far() - before;
+    agent.outages.end_of_pass().await?;
     upkeep::last_snapshot(agent).await;
     control::write_snapshot(agent, false);
     Ok(left)
@@ -379,8 +393,11 @@ async fn take_in_what_is_there(agent: &Arc<Agent>, stop: &signal::Receiver<bool>
         let pass = watcher.pass(|path, look| agent.done(path, look)).await;
         retire::retire_left(agent, &source, &pass.left).await.ok();
         waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
-        waiting += take_in_all(agent, &source, pass.found, stop).await;
+        let taking_in = take_in_all(agent, &source, pass.found, stop);
+        // What a share that hangs does not let go of waits for the next pass.
+        waiting += unless_silent(&watcher.sight(), taking_in).await.unwrap_or(1);
     }
+    agent.look_at_sources();
     waiting
 }
 
@@ -468,7 +485,7 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
 /// newer. Says how many are not dealt with.
 async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, stop: &signal::Receiver<bool>) -> u64 {
     let mut steps = JoinSet::new();
-    let mut undone = 0;
+    let (mut undone, mut together) = (0, 0);
     let mut before = None;
     for found in files {
         if *stop.borrow() {
@@ -479,21 +496,32 @@ async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, sto
             undone += 1;
             continue;
         }
-        while steps.len() >= SIDE_BY_SIDE {
-            undone += u64::from(!matches!(steps.join_next().await, Some(Ok(true))));
+        let size = found.look.size;
+        while steps.len() >= SIDE_BY_SIDE || (!steps.is_empty() && together + size > TOGETHER) {
+            let (done, size) = ended(steps.join_next().await);
+            undone += u64::from(!done);
+            together -= size;
         }
+        together += size;
         let (done, next) = oneshot::channel();
         let turn = Turn {
             before: before.replace(next),
             _done: done,
         };
         let (agent, source) = (Arc::clone(agent), source.clone());
-        steps.spawn(async move { step(&agent, &source, &found, turn).await });
+        // A panic is a bug of ours; the others go on.
+        let step = tokio::spawn(async move { step(&agent, &source, &found, turn).await });
+        steps.spawn(async move { (step.await.unwrap_or(false), size) });
     }
-    while let Some(ended) = steps.join_next().await {
-        undone += u64::from(!matches!(ended, Ok(true)));
+    while !steps.is_empty() {
+        undone += u64::from(!ended(steps.join_next().await).0);
     }
     undone
+}
+
+/// Whether a file was dealt with, and its size.
+fn ended(step: Option<Result<(bool, u64), JoinError>>) -> (bool, u64) {
+    step.and_then(Result::ok).unwrap_or_default()
 }
 
 /// A place in the order in which files are accepted.
@@ -540,6 +568,11 @@ impl Agent {
             .expect("nothing panics while holding it")
             .insert(source.name.clone(), watcher.sight());
         watcher
+    }
+
+    fn sight(&self, source: &str) -> Arc<Mutex<Sight>> {
+        let mut sights = self.sights.lock().expect("nothing panics while holding it");
+        Arc::clone(sights.entry(source.to_owned()).or_default())
     }
 
     /// What is wrong with a source's folder at the moment.

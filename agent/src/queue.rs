@@ -20,6 +20,7 @@ use crate::keys::Keys;
 use crate::spool::{self, RecordRow};
 
 mod apply;
+mod aside;
 mod compact;
 mod history;
 mod live;
@@ -153,6 +154,8 @@ pub struct Queue {
     looked: Mutex<compact::Looked>,
     damage: Mutex<Damage>,
     rebuilt: Option<Timestamp>,
+    /// Endpoints that a person wants tried.
+    asked: Mutex<BTreeSet<EndpointId>>,
     /// Exports of which something did not read.
     hurt: Mutex<BTreeSet<ExportId>>,
     /// Rings when there is one more of them.
@@ -187,6 +190,7 @@ impl Queue {
             looked: Mutex::default(),
             damage: Mutex::new(start.damage),
             rebuilt: None,
+            asked: Mutex::default(),
             hurt: Mutex::default(),
             hurt_bell: Notify::new(),
             wake: Notify::new(),
@@ -414,7 +418,8 @@ impl Queue {
         self.write_step(&taken.id, &taken.state, sync, now).await
     }
 
-    /// Writes down how an attempt ended. Synced when this returns.
+    /// Writes down how an attempt ended. Synced when this returns. On a full disk it may be tried again; nobody else touches
+    /// the delivery meanwhile.
     ///
     /// # Errors
     /// When it could not be written down.
@@ -425,7 +430,9 @@ impl Queue {
             _ => state,
         };
         let written = self.write_step(id, &state, Sync::Now, now).await;
-        self.lock_busy().remove(id);
+        if !written.as_ref().is_err_and(Error::is_full) {
+            self.lock_busy().remove(id);
+        }
         written
     }
 
@@ -449,6 +456,10 @@ impl Queue {
             return Err(Error::Newer(id.clone()));
         }
         self.write_step(id, &state, Sync::Now, now).await?;
+        if matches!(state, State::Waiting { .. }) {
+            let mut asked = self.asked.lock().expect("nothing panics while holding it");
+            asked.insert(id.endpoint.clone());
+        }
         self.wake.notify_waiters();
         Ok(state)
     }

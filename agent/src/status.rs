@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use vhr_core::config::{Config, Kind};
+use vhr_core::outage::What;
 use vhr_core::said;
 use vhr_core::say::Language;
 use vhr_core::status::{Endpoint, Plugin, Source, Status, Storage};
@@ -32,6 +33,8 @@ pub fn of_agent(agent: &Agent, running: bool, now: Timestamp) -> Status {
         let pulse = courier.pulse();
         endpoint.breaker = pulse.line.name(now).to_owned();
         endpoint.trouble = pulse.trouble;
+        let since = agent.outages.since(What::Endpoint, &endpoint.name);
+        endpoint.unreachable_since = since.map(Timestamp::to_rfc3339);
     }
     status.plugins = agent
         .plugins

@@ -17,6 +17,7 @@ use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use vhr_core::config::{After, Source};
+use vhr_core::outage::Kind;
 use vhr_core::said;
 use vhr_core::settle::{self, Look, Settling, Verdict};
 use vhr_core::time::Timestamp;
@@ -48,6 +49,8 @@ pub struct Sight {
     folder: Option<String>,
     silent: Option<String>,
     unretired: Option<String>,
+    /// Looks that failed since somebody asked.
+    missed: u64,
     /// What is wrong with the folder at the moment.
     pub trouble: Option<String>,
 }
@@ -129,8 +132,25 @@ pub async fn patiently<T>(
                 sight.change(|sight| sight.silent = None);
                 return looked;
             }
-            Err(_) => sight.change(|sight| sight.silent = Some(silent(folder, began.elapsed()))),
+            Err(_) => sight.change(|sight| {
+                sight.silent = Some(silent(folder, began.elapsed()));
+                sight.missed += 1;
+            }),
         }
+    }
+}
+
+/// Does work that needs a folder, until the folder is told not to answer: then it is given up.
+pub async fn unless_silent<T>(sight: &Mutex<Sight>, work: impl Future<Output = T>) -> Option<T> {
+    let hangs = async {
+        while sight.lock().expect("nothing panics while holding it").silent.is_none() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = hangs => None,
     }
 }
 
@@ -202,7 +222,10 @@ impl Watcher {
             Err(e) => {
                 self.following = None;
                 let told = unlisted(&self.source.path, &e);
-                self.lock().change(|sight| sight.folder = Some(told));
+                self.lock().change(|sight| {
+                    sight.folder = Some(told);
+                    sight.missed += 1;
+                });
                 return round;
             }
         };
@@ -377,6 +400,13 @@ impl Sight {
         let news = self.unretired != why;
         self.change(|sight| sight.unretired = why);
         news
+    }
+
+    /// How the folder is out of reach, if it is, and how many looks failed since this was last asked.
+    pub fn take_missed(&mut self) -> (Option<Kind>, u64) {
+        let silent = self.silent.as_ref().map(|_| Kind::FolderSilent);
+        let kind = silent.or(self.folder.as_ref().map(|_| Kind::Folder));
+        (kind, std::mem::take(&mut self.missed))
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Self)) {

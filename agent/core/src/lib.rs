@@ -6,15 +6,17 @@
 //! - [`config`], [`say`], [`time`]: what a site wants, said to people in their language;
 //! - [`settle`]: when a watched file is complete;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
-//! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`]: what becomes of it on its way;
-//! - [`status`], [`control`]: what is told about it.
+//! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
+//! - [`status`], [`control`], [`outage`]: what is told about it.
 
+pub mod believe;
 pub mod bundle;
 pub mod config;
 pub mod control;
 pub mod delivery;
 pub mod id;
 pub mod line;
+pub mod outage;
 pub mod record;
 pub mod retry;
 pub mod say;

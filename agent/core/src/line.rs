@@ -133,6 +133,11 @@ impl Line {
         }
     }
 
+    /// A person says that it is well again: one may try it now, unless the endpoint itself asked for time.
+    pub fn try_now(&mut self) {
+        self.open_until = self.open_until.map(|_| Timestamp::MIN);
+    }
+
     /// `closed`, `open` or `half-open`, as the status shows it.
     pub fn name(&self, now: Timestamp) -> &'static str {
         match self.open_until {
@@ -275,6 +280,24 @@ mod tests {
         let (line, _) = sick(1);
         let before = noon().minus(Duration::from_secs(9 * 365 * 86_400));
         assert_eq!(line.allows(before), Allowed::One);
+    }
+
+    #[test]
+    fn a_person_may_have_it_tried_at_once_by_one() {
+        let (mut line, _) = sick(1);
+        line.try_now();
+        assert_eq!(line.allows(noon()), Allowed::One);
+        line.probe_started();
+        line.try_now();
+        assert_ne!(line.allows(noon()), Allowed::One, "one is on its way already");
+        fail(&mut line, noon());
+        assert_eq!(line.name(noon()), "open");
+        let mut line = Line::new(4, 1);
+        line.try_now();
+        assert_eq!(line.allows(noon()), Allowed::UpTo(1));
+        line.failed(&failure(FailureKind::Busy), Some(Duration::from_secs(60)), noon());
+        line.try_now();
+        assert_ne!(line.allows(noon()), Allowed::One, "the endpoint asked for time");
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub struct Endpoint {
     pub breaker: String,
     /// Why the last attempt failed, while it is the last.
     pub trouble: Option<String>,
+    /// Since when no attempt was answered well, RFC 3339; none while they are.
+    pub unreachable_since: Option<String>,
 }
 
 /// A plugin in use.
@@ -185,6 +187,7 @@ mod tests {
             "oldest_waiting_s",
             "next_window",
             "breaker",
+            "unreachable_since",
         ] {
             assert!(json["endpoints"][0].get(key).is_some(), "{key}");
         }

@@ -35,13 +35,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     let config = read_config(&options.config.config)?;
-    for day in [&options.from, &options.to].into_iter().flatten() {
-        if Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).is_none() {
-            return Err(Failure::usage(format!(
-                "{day:?} không phải là ngày yyyy-MM-dd (is not a day)"
-            )));
-        }
-    }
+    check_days([&options.from, &options.to])?;
     let unread = |e| Failure::environment("the journal cannot be read", e);
     let keys = state::open_keys(&config.storage).map_err(|e| Failure::environment("the journal cannot be read", e))?;
     let folder = config.storage.dir.join("journal");
@@ -202,8 +196,18 @@ impl Receipts {
     }
 }
 
+pub(super) fn check_days(days: [&Option<String>; 2]) -> Result<(), Failure> {
+    let wrong = |day: &&String| Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).is_none();
+    match days.into_iter().flatten().find(wrong) {
+        Some(day) => Err(Failure::usage(format!(
+            "{day:?} không phải là ngày yyyy-MM-dd (is not a day)"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// A CSV cell: quoted where needed, and never taken for a formula by a spreadsheet.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let text = if text.starts_with(['=', '+', '-', '@']) {
         format!("'{text}")
     } else {

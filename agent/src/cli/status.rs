@@ -95,7 +95,12 @@ fn screen(config: &Config, status: &Status) -> String {
             } else {
                 endpoint.breaker.clone()
             },
-            endpoint.trouble.clone().unwrap_or_default(),
+            match (&endpoint.unreachable_since, &endpoint.trouble) {
+                (Some(since), trouble) => {
+                    format!("từ (since) {}: {}", when(since), trouble.as_deref().unwrap_or_default())
+                }
+                (None, trouble) => trouble.clone().unwrap_or_default(),
+            },
         ]
     });
     let mut text = format!("VHR Agent {} — {} — {head}\n\n", status.version, status.site);

@@ -57,6 +57,8 @@ pub enum Answer {
     Normal,
     /// Stores nothing and answers this status, these headers, this body.
     Status(u16, Vec<(String, String)>, String),
+    /// Stores, and answers this status, these headers, this body all the same.
+    StatusAfterCommit(u16, Vec<(String, String)>, String),
     /// Cuts the connection before anything is read.
     DropBeforeReading,
     /// Stores, then cuts the connection without an answer.
@@ -88,6 +90,10 @@ impl Script {
         match answer {
             Answer::Normal => Ok(work.await),
             Answer::Status(status, headers, body) => Ok(scripted(status, headers, body)),
+            Answer::StatusAfterCommit(status, headers, body) => {
+                work.await;
+                Ok(scripted(status, headers, body))
+            }
             Answer::Html => Ok(reply(StatusCode::OK, "text/html; charset=utf-8", CAPTIVE_PORTAL)),
             Answer::DropBeforeReading => Err(Cut),
             Answer::DropAfterCommit => {

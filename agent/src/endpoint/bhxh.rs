@@ -53,7 +53,7 @@ enum Meaning {
     Later,
     Refused,
     TooLarge,
-    Ask,
+    Unclear,
 }
 
 impl Bhxh {
@@ -158,7 +158,7 @@ impl Bhxh {
             }),
             Some(Meaning::Renew) => again(FailureKind::NotLetIn, answer.retry_after, words),
             Some(Meaning::Later) => again(FailureKind::Busy, answer.retry_after, words),
-            Some(Meaning::Ask) => Outcome::Unclear(failure(FailureKind::Busy, words)),
+            Some(Meaning::Unclear) => Outcome::Unclear(failure(FailureKind::Busy, words)),
             Some(Meaning::Refused) => Outcome::Refused(words),
             Some(Meaning::TooLarge) => Outcome::TooLarge(words),
             None if code.is_empty() => Outcome::Unclear(failure(
@@ -272,7 +272,7 @@ fn results(table: &str) -> BTreeMap<String, (Meaning, String)> {
             "received" => Meaning::Received,
             "renew" => Meaning::Renew,
             "later" => Meaning::Later,
-            "ask" => Meaning::Ask,
+            "unclear" => Meaning::Unclear,
             "too-large" => Meaning::TooLarge,
             _ => Meaning::Refused,
         };
@@ -383,10 +383,29 @@ mod tests {
         }
         assert!(matches!(outcome(200, "<html>log in</html>"), Outcome::TryAgain { .. }));
         assert!(matches!(outcome(503, ""), Outcome::TryAgain { .. }));
+        // Nothing says whether the gateway failed before it stored the claim, or after.
+        for code in [500, 408, 124] {
+            let said = outcome(200, &format!(r#"{{"maKetQua":"{code}"}}"#));
+            assert!(matches!(said, Outcome::Unclear(_)), "{code}: {said:?}");
+        }
         assert!(matches!(
-            outcome(200, r#"{"maKetQua":"500"}"#),
+            outcome(200, r#"{"maKetQua":"403"}"#),
             Outcome::TryAgain { .. }
         ));
+    }
+
+    #[test]
+    fn every_line_of_the_table_says_one_of_the_meanings() {
+        let rows: Vec<&str> = RESULTS.lines().filter(|line| !line.starts_with('#')).skip(1).collect();
+        assert_eq!(
+            results(RESULTS).len(),
+            rows.len(),
+            "a code stands there twice, or a line does not read"
+        );
+        let words = ["received", "renew", "later", "unclear", "refused", "too-large"];
+        for row in rows {
+            assert!(words.contains(&row.split(',').nth(1).unwrap()), "{row}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
+use vhr_core::outage::Outage;
 use vhr_core::record::VisitKey;
 use vhr_core::time::Timestamp;
 
@@ -55,6 +56,8 @@ pub enum Entry {
         /// When.
         at: Timestamp,
     },
+    /// Something was out of reach: written when that began, and once more, with its end, when it was over.
+    Outage(Outage),
 }
 
 /// What is decided when an export is accepted, in one frame: all of it holds, or none.

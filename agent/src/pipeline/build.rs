@@ -13,6 +13,7 @@ use crate::deliver::Courier;
 use crate::endpoint::Wire;
 use crate::keys::Keys;
 use crate::map::{self, Mapper, profiles};
+use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
 use crate::queue::Queue;
 use crate::spool::Spool;
@@ -45,11 +46,11 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         lock,
     } = Store::open(&config.storage, now)?;
     let keyed = keys.keyed();
-    let couriers = config
-        .endpoints
-        .iter()
-        .zip(wires)
-        .map(|(endpoint, wire)| Arc::new(Courier::new(endpoint, wire, Arc::clone(&queue), spool.clone())));
+    let outages = Arc::new(Outages::resume(&config, Arc::clone(&queue), now));
+    let couriers = config.endpoints.iter().zip(wires).map(|(endpoint, wire)| {
+        let (queue, outages) = (Arc::clone(&queue), Arc::clone(&outages));
+        Arc::new(Courier::new(endpoint, wire, queue, spool.clone(), outages))
+    });
     // Compiling plugins and catching up with the journal took more than what comes now.
     memory::give_back();
     Ok(Arc::new(Agent {
@@ -59,6 +60,7 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         queue,
         spool,
         plugins,
+        outages,
         sights: Mutex::default(),
         paused: Mutex::default(),
         pressed: Notify::new(),

@@ -96,7 +96,7 @@ async fn let_go(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<
     let keys = spawn_blocking(move || keys_of(&spool, export)).await;
     let released = agent
         .queue
-        .release(export, &keys.map_err(|_| StepError::Panic)?, now)
+        .let_go(export, &keys.map_err(|_| StepError::Panic)?, now)
         .await?;
     if released {
         agent.spool.remove(export)?;
@@ -133,6 +133,7 @@ impl Agent {
         let mut paused = self.paused.lock().expect("nothing panics while holding it");
         let fits = !room.pauses(paused.is_some()) && room.fits(size);
         if fits != paused.is_none() {
+            self.outages.intake_paused(!fits);
             if fits {
                 tracing::info!(free = room.free, "there is room again: taking in goes on");
             } else {

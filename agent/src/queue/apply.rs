@@ -136,7 +136,7 @@ impl Queue {
                 let mut rows = (*order..).zip(rows);
                 rows.try_for_each(|(order, (old, row))| self.apply_moved(position, *old, row, order, *at))
             }
-            Entry::Retired { .. } => Ok(()),
+            Entry::Retired { .. } | Entry::Outage(_) => Ok(()),
         }
     }
 

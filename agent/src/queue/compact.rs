@@ -49,7 +49,7 @@ impl Queue {
                 self.lock_looked().insert(segment, now);
                 continue;
             }
-            return self.let_go(segment, held).await.map(Some);
+            return self.remove_file(segment, held).await.map(Some);
         }
         Ok(None)
     }
@@ -90,6 +90,14 @@ impl Queue {
                     }
                 }
                 Entry::Standing(standing) => needed.extend(self.told_last(standing.export, at)?),
+                // The end of an outage tells its begin, too.
+                Entry::Outage(outage) => {
+                    if outage.to.is_some_and(|to| to.plus(receipts) > now) {
+                        held.needed_bytes += size;
+                        held.entries.push(entry);
+                    }
+                    continue;
+                }
                 Entry::Retired { .. } => {}
             }
             if !needed.is_empty() {
@@ -115,7 +123,7 @@ impl Queue {
     }
 
     /// Writes down again what is needed of a file, and removes it. What has expired is forgotten.
-    async fn let_go(&self, segment: u32, held: Held) -> Result<u64, Error> {
+    async fn remove_file(&self, segment: u32, held: Held) -> Result<u64, Error> {
         for export in held.exports {
             let _alone = self.changes.write().await;
             if let Some(standing) = self.standing(export)? {

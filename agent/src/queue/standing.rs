@@ -55,7 +55,7 @@ impl Queue {
     ///
     /// # Errors
     /// When it could not be written down; then nothing may go.
-    pub async fn release(
+    pub async fn let_go(
         &self,
         export: ExportId,
         keys: &HashMap<RecordId, VisitKey>,

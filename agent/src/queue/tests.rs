@@ -351,7 +351,7 @@ async fn what_was_let_go_is_still_known_and_its_receipt_is_in_the_journal() {
         visit: "LK1".into(),
     };
     let keys = HashMap::from([(records[0], key.clone())]);
-    assert!(world.queue.release(export, &keys, at(3)).await.unwrap());
+    assert!(world.queue.let_go(export, &keys, at(3)).await.unwrap());
     assert!(states(&world.queue).is_empty());
     assert!(world.queue.resting(at(100)).unwrap().is_empty());
     let world = world.reopen_after(|state| std::fs::remove_dir_all(state.join("index")).unwrap());
@@ -376,7 +376,7 @@ async fn an_export_of_which_something_waits_is_not_let_go() {
     world.deliver(&taken).await;
     let export = ExportId::from_bytes([1; 32]);
     assert!(world.queue.resting(at(100)).unwrap().is_empty());
-    assert!(!world.queue.release(export, &HashMap::new(), at(3)).await.unwrap());
+    assert!(!world.queue.let_go(export, &HashMap::new(), at(3)).await.unwrap());
     assert_eq!(states(&world.queue).len(), 2);
 }
 
@@ -404,7 +404,7 @@ async fn the_journal_shrinks_and_tells_the_same() {
         "all of it is needed"
     );
     for export in world.queue.resting(at(100)).unwrap() {
-        world.queue.release(export, &HashMap::new(), at(4)).await.unwrap();
+        world.queue.let_go(export, &HashMap::new(), at(4)).await.unwrap();
     }
     let all_before = all(&world.queue);
     let later = at(4).plus(std::time::Duration::from_secs(25 * 3600));
@@ -484,7 +484,7 @@ proptest! {
                     Act::Release => {
                         for export in world.queue.resting(at(100)).unwrap() {
                             let before = states(&world.queue).len();
-                            assert!(world.queue.release(export, &HashMap::new(), at(5)).await.unwrap());
+                            assert!(world.queue.let_go(export, &HashMap::new(), at(5)).await.unwrap());
                             released += before - states(&world.queue).len();
                         }
                     }
@@ -552,4 +552,138 @@ fn break_newest(folder: &std::path::Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_clock_in_the_future_put_off_for_years_is_due_again_under_the_right_one() {
+    let world = World::new();
+    let records = world.accept(1, &[(1, 1), (2, 2), (3, 3)]).await;
+    let year = 365 * 86_400_000;
+    let taken = world.take(2).await;
+    let policy = RetryPolicy::default();
+    // The box woke up nine years ahead: one failed then, one is on its way, one waits for a window of then.
+    let then = at(9 * year);
+    let failure = Failure {
+        kind: FailureKind::NoConnection,
+        at: then,
+        text: "no route".into(),
+    };
+    let failed = Outcome::TryAgain { after: None, failure };
+    let state = taken[0]
+        .state
+        .after_attempt(failed, InDoubt::Resend, &policy, false, then)
+        .unwrap();
+    world.queue.settle(&taken[0].id, state, then).await.unwrap();
+    let window = |at: Timestamp| at.plus(std::time::Duration::from_secs(3600));
+    world
+        .queue
+        .reschedule(&vhr(), "in an hour", |_| window(then), then)
+        .await
+        .unwrap();
+    let none = world.queue.choose(&vhr(), at(year), None, 9, |_| true).await.unwrap();
+    assert!(none.is_empty(), "nothing is due for years");
+
+    let now = at(1000);
+    assert_eq!(world.queue.reclock(&vhr(), &policy, window(now), now).await.unwrap(), 2);
+    assert_eq!(world.queue.reclock(&vhr(), &policy, window(now), now).await.unwrap(), 0);
+    let world = world.reopen();
+    let waits = |record| match world.state(record) {
+        State::Waiting {
+            attempt,
+            not_before,
+            last,
+        } => (attempt, not_before, last.map(|last| last.text)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(waits(taken[0].id.record), (1, now, Some("no route".into())));
+    let third = *records
+        .iter()
+        .find(|record| taken.iter().all(|taken| taken.id.record != **record))
+        .unwrap();
+    assert_eq!(waits(third), (0, window(now), None));
+    assert_eq!(
+        world.state(taken[1].id.record).name(),
+        "sending",
+        "for recover to judge"
+    );
+    let due = world.queue.choose(&vhr(), now, None, 9, |_| true).await.unwrap();
+    assert_eq!(due.len(), 1);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_is_forgotten_and_all_goes_on_when_there_is_room() {
+    let world = World::new();
+    let records = world.accept(1, &[(1, 1), (2, 2)]).await;
+    let on_its_way = world.take(1).await.remove(0);
+    world.queue.set_full(true);
+    // A second one cannot begin: it is let go, and waits as before.
+    let second = world
+        .queue
+        .choose(&vhr(), at(1), None, 1, |_| true)
+        .await
+        .unwrap()
+        .remove(0);
+    let refused = world.queue.start(&second, Sync::Now, at(1)).await;
+    assert!(refused.is_err_and(|e| e.is_full()));
+    world.queue.release(&second.id);
+    // The answer to the first is known, and cannot be written down yet.
+    let delivered = State::Delivered(receipt());
+    let settled = world.queue.settle(&on_its_way.id, delivered.clone(), at(2)).await;
+    assert!(settled.is_err_and(|e| e.is_full()));
+    let others = world.queue.choose(&vhr(), at(3), None, 9, |_| true).await.unwrap();
+    assert_eq!(
+        others.len(),
+        1,
+        "the one that was let go, not the one whose answer is known"
+    );
+    assert_eq!(others[0].id, second.id);
+    let asked = world.queue.ask(&on_its_way.id, at(3), |state| state.retry(at(3))).await;
+    assert!(matches!(asked, Err(Error::Busy(_))), "{asked:?}");
+    world.queue.set_full(false);
+    world.queue.settle(&on_its_way.id, delivered, at(2)).await.unwrap();
+    assert_eq!(world.state(on_its_way.id.record).name(), "delivered");
+    // What could not be written does not keep snapshots from being taken.
+    world.queue.snapshot(true).await.unwrap();
+    assert_eq!(world.queue.snapshot.lock().unwrap().0, world.queue.journal.end());
+    assert!(records.contains(&second.id.record));
+}
+
+#[tokio::test]
+async fn a_persons_retry_asks_for_the_endpoint_to_be_tried_and_a_drop_does_not() {
+    let world = World::new();
+    let records = world.accept(1, &[(1, 1), (2, 2)]).await;
+    let id = |nth: usize| DeliveryId {
+        record: records[nth],
+        endpoint: vhr(),
+    };
+    world
+        .queue
+        .ask(&id(0), at(3), |state| state.drop_for("no".into(), at(3)))
+        .await
+        .unwrap();
+    assert!(!world.queue.take_asked(&vhr()));
+    world
+        .queue
+        .ask(&id(1), at(3), |state| state.retry(at(3)))
+        .await
+        .unwrap();
+    assert!(world.queue.take_asked(&vhr()));
+    assert!(!world.queue.take_asked(&vhr()), "it is told once");
+}
+
+#[tokio::test]
+async fn an_outage_is_written_down_and_read_back() {
+    let world = World::new();
+    let outage = vhr_core::outage::Outage {
+        what: vhr_core::outage::What::Endpoint,
+        name: "vhr".into(),
+        from: at(1),
+        to: None,
+        kinds: vec![vhr_core::outage::Kind::NoConnection],
+        attempts: 1,
+        waiting: None,
+    };
+    world.queue.outages(vec![outage.clone()]).await.unwrap();
+    let world = world.reopen();
+    assert_eq!(world.queue.told_entries(), [Entry::Outage(outage)]);
 }

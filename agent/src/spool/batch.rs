@@ -83,8 +83,10 @@ pub struct Index {
 }
 
 /// Writes a batch.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "the packer has none")]
 pub struct BatchWriter {
+    /// One for all records: making one takes as long as packing a small record.
+    packer: zstd::bulk::Compressor<'static>,
     file: BufWriter<File>,
     key: FileKey,
     temporary: PathBuf,
@@ -101,7 +103,9 @@ impl BatchWriter {
         let mut file = BufWriter::with_capacity(256 * 1024, create(&temporary)?);
         file.write_all(&head.to_bytes())
             .map_err(io_error("write", &temporary))?;
+        let packer = zstd::bulk::Compressor::new(1).map_err(io_error("make a packer for", &temporary))?;
         Ok(Self {
+            packer,
             file,
             key,
             temporary,
@@ -116,7 +120,10 @@ impl BatchWriter {
     /// # Errors
     /// When it cannot be written.
     pub fn add(&mut self, body: &[u8]) -> Result<(u64, u32), Error> {
-        let packed = zstd::bulk::compress(body, 1).map_err(io_error("pack into", &self.temporary))?;
+        let packed = self
+            .packer
+            .compress(body)
+            .map_err(io_error("pack into", &self.temporary))?;
         let sealed = self.piece(packed, false);
         let length =
             u32::try_from(sealed.len() + LENGTH).map_err(|_| damaged(&self.temporary, "a record of 4 GiB".into()))?;
@@ -136,7 +143,10 @@ impl BatchWriter {
     /// When it cannot be written or synced.
     pub fn finish(mut self, index: &Index) -> Result<(), Error> {
         let text = serde_json::to_vec(index).expect("an index has no keys but strings");
-        let packed = zstd::bulk::compress(&text, 1).map_err(io_error("pack into", &self.temporary))?;
+        let packed = self
+            .packer
+            .compress(&text)
+            .map_err(io_error("pack into", &self.temporary))?;
         let sealed = self.piece(packed, true);
         let write = |file: &mut BufWriter<File>| {
             file.write_all(&sealed)?;

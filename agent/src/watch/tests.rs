@@ -263,6 +263,51 @@ async fn a_folder_that_does_not_answer_is_told_and_goes_on_by_itself_when_it_doe
     assert_eq!((round.again, trouble()), (Some(Duration::from_secs(2)), None));
 }
 
+#[tokio::test]
+async fn what_needs_a_folder_that_does_not_answer_is_given_up_and_what_needs_another_is_not() {
+    let sight = Mutex::new(Sight::default());
+    assert_eq!(unless_silent(&sight, async { 1 }).await, Some(1));
+    sight
+        .lock()
+        .unwrap()
+        .change(|sight| sight.folder = Some("not there".into()));
+    assert_eq!(
+        unless_silent(&sight, async { tokio::task::yield_now().await }).await,
+        Some(())
+    );
+    sight
+        .lock()
+        .unwrap()
+        .change(|sight| sight.silent = Some("silent".into()));
+    assert_eq!(unless_silent(&sight, std::future::pending::<()>()).await, None);
+}
+
+#[test]
+fn how_a_folder_is_out_of_reach_and_how_often_is_told_to_whom_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watcher = Watcher::new(source(&folder.path().join("gone"), None));
+    let missed = |watcher: &Watcher| watcher.sight().lock().unwrap().take_missed();
+    assert_eq!(missed(&watcher), (None, 0));
+    for _ in 0..3 {
+        watcher.round_at(at(0), |_, _| false);
+    }
+    assert_eq!(missed(&watcher), (Some(Kind::Folder), 3));
+    assert_eq!(
+        missed(&watcher),
+        (Some(Kind::Folder), 0),
+        "still, and nobody looked since"
+    );
+    fs::create_dir(folder.path().join("gone")).unwrap();
+    watcher.round_at(at(1), |_, _| false);
+    assert_eq!(missed(&watcher), (None, 0));
+    watcher
+        .sight()
+        .lock()
+        .unwrap()
+        .set_unretired(Some("no right to archive".into()));
+    assert_eq!(missed(&watcher), (None, 0), "it is in reach all the same");
+}
+
 #[test]
 fn the_folders_own_trouble_comes_before_that_of_a_file() {
     let mut sight = Sight::default();
