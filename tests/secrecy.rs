@@ -103,7 +103,13 @@ fn no_canary_gets_into_a_file_a_name_a_log_or_a_status() {
     let second = traced(&world, &["run", "--once", "--now"]).finish();
     let mut told = vec![first.out, first.err, second.out, second.err];
     told.extend(statuses.pop());
-    for verb in [&["status"][..], &["status", "--json"], &["check"], &["key", "ls"]] {
+    for verb in [
+        &["status"][..],
+        &["status", "--json"],
+        &["check"],
+        &["key", "ls"],
+        &["outages"],
+    ] {
         let done = traced(&world, verb).finish();
         told.extend([done.out, done.err]);
     }

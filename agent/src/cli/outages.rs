@@ -52,7 +52,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     let config = read_config(&options.config.config)?;
     check_days([&options.from, &options.to])?;
     let now = clock::now();
-    let mut list = read(&config, now)?;
+    let mut list = read(&config)?;
     let day = |at: Timestamp| at.in_zone(config.site.timezone)[..10].to_owned();
     list.retain(|outage| {
         let (from, to) = (day(outage.from), day(outage.to.unwrap_or(now)));
@@ -82,7 +82,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
 }
 
 /// All that the journal tells, and what the agent said last of what has not ended.
-fn read(config: &Config, now: Timestamp) -> Result<Vec<Outage>, Failure> {
+fn read(config: &Config) -> Result<Vec<Outage>, Failure> {
     let failed = |e| Failure::environment("the journal cannot be read", e);
     let folder = config.storage.dir.join("journal");
     let keys = state::open_keys(&config.storage).map_err(|e| Failure::environment("the journal cannot be read", e))?;
