@@ -665,7 +665,10 @@ async fn on_a_full_disk_nothing_is_forgotten_and_all_goes_on_when_there_is_room(
         "the one that was let go, not the one whose answer is known"
     );
     assert_eq!(others[0].id, second.id);
-    let asked = world.queue.ask(&on_its_way.id, None, at(3), |state| state.retry(at(3))).await;
+    let asked = world
+        .queue
+        .ask(&on_its_way.id, None, at(3), |state| state.retry(at(3)))
+        .await;
     assert!(matches!(asked, Err(Error::Busy(_))), "{asked:?}");
     world.queue.set_full(false);
     world.queue.settle(&on_its_way.id, delivered, at(2)).await.unwrap();
@@ -692,7 +695,7 @@ async fn a_persons_retry_asks_for_the_endpoint_to_be_tried_and_a_drop_does_not()
     assert!(!world.queue.take_asked(&vhr()));
     world
         .queue
-        .ask(&id(1), at(3), |state| state.retry(at(3)))
+        .ask(&id(1), None, at(3), |state| state.retry(at(3)))
         .await
         .unwrap();
     assert!(world.queue.take_asked(&vhr()));
