@@ -268,7 +268,7 @@ pub fn entries(
                 }))
             }
             // What was never answered as synced may be missing: an interrupted write, not damage.
-            Passed::Torn => None,
+            Passed::Torn(..) => None,
             Passed::Damage(offset) => Some(Err(Error::Damaged(Position { segment, offset }))),
             Passed::Failed(e) => Some(Err(e)),
         });
@@ -416,6 +416,44 @@ mod tests {
         bytes[..16].fill(0xff);
         fs::write(&path, bytes).unwrap();
         assert_eq!(read(state.path(), &keys), all(&[0, 1, 2, 3, 4]));
+    }
+
+    #[tokio::test]
+    async fn damage_beside_frames_of_the_same_write_is_told_once_a_later_write_proves_it_was_there() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        let together: Vec<Entry> = (0..4).map(retired).collect();
+        let places = journal.append(&together, Sync::Now).await.unwrap();
+        journal.append(&[retired(4)], Sync::Now).await.unwrap();
+        drop(journal);
+        let path = file(state.path());
+        let mut bytes = fs::read(&path).unwrap();
+        for byte in &mut bytes[places[1].offset as usize..places[2].offset as usize] {
+            *byte = 0;
+        }
+        fs::write(&path, bytes).unwrap();
+        let mut wanted = all(&[0, 9, 2, 3, 4]);
+        wanted[1] = Err(places[1]);
+        assert_eq!(read(state.path(), &keys), wanted);
+    }
+
+    #[tokio::test]
+    async fn what_was_torn_between_whole_frames_stays_torn_whatever_is_written_later() {
+        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+        let journal = open(state.path(), &keys);
+        journal.append(&[retired(1)], Sync::Now).await.unwrap();
+        let together: Vec<Entry> = (2..5).map(retired).collect();
+        let places = journal.append(&together, Sync::Later).await.unwrap();
+        drop(journal);
+        let path = file(state.path());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[places[1].offset as usize..places[2].offset as usize - 5].fill(0xab);
+        fs::write(&path, bytes).unwrap();
+        for n in [6, 7, 8] {
+            let journal = open(state.path(), &keys);
+            journal.append(&[retired(n)], Sync::Now).await.unwrap();
+        }
+        assert_eq!(read(state.path(), &keys), all(&[1, 2, 4, 6, 7, 8]));
     }
 
     #[tokio::test]

@@ -6,11 +6,12 @@
 //! payload: 0 and JSON, or 1 and zstd of JSON
 //! ```
 //! `synced` is up to where the file was on disk for certain when the frame was written: a stretch that does not read and
-//! lies before the `synced` of a later frame is damage; behind it, it is what an interrupted write left. The crc32 covers all
-//! that follows it. What reads is bound to its file and its place.
+//! lies before the `synced` of a later frame is damage; else it is what an interrupted write left, and is overwritten with
+//! "VHR-torn" at the next start, so that later frames prove nothing of it. The crc32 covers all that follows it. What reads is
+//! bound to its file and its place.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Error, Position, failed};
@@ -20,6 +21,8 @@ use crate::seal::{FileKey, TAG};
 pub(super) const HEAD: u32 = 16;
 const MAGIC: &[u8; 8] = b"VHRJ\x03\0\0\0";
 const MARK: &[u8; 4] = b"VHRj";
+/// What an interrupted write left is overwritten with this, again and again.
+const TORN: &[u8; 8] = b"VHR-torn";
 /// Mark, length, crc32, synced.
 const FIXED: usize = 16;
 const NONCE: usize = 12;
@@ -130,8 +133,8 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) enum Passed {
     Frame(Frame),
-    /// Bytes that an interrupted write left: nothing of it was ever answered as synced.
-    Torn,
+    /// Bytes that an interrupted write left, from here to there: nothing of it was ever answered as synced.
+    Torn(u32, u32),
     /// Bytes that were on disk and do not read any more, from here.
     Damage(u32),
     /// The file could not be read any further.
@@ -269,13 +272,66 @@ impl Frames {
             return Ok(None);
         }
         self.next = self.resync()?;
-        let damage = match &self.next {
-            Some(later) => later.synced > bad,
-            // Older files were synced to their end.
-            None => !self.is_newest,
-        };
-        Ok(Some(if damage { Passed::Damage(bad) } else { Passed::Torn }))
+        let next = self.next.as_ref().map(|next| (next.at, next.end, next.synced));
+        let (to, after, synced) = next.unwrap_or((self.size, self.size, 0));
+        // Older files were synced to their end.
+        let proven = synced > bad || (next.is_none() && !self.is_newest) || self.is_proven(bad, after)?;
+        let torn = !proven || self.is_told_torn(bad, to)?;
+        self.at = to;
+        self.file.seek(SeekFrom::Start(after.into()))?;
+        Ok(Some(if torn {
+            Passed::Torn(bad, to)
+        } else {
+            Passed::Damage(bad)
+        }))
     }
+
+    /// Whether a frame behind `from` tells that this place was on disk.
+    fn is_proven(&mut self, place: u32, from: u32) -> io::Result<bool> {
+        self.at = from;
+        self.file.seek(SeekFrom::Start(from.into()))?;
+        while self.at < self.size {
+            let later = match self.frame()? {
+                Some(frame) => Some(frame),
+                None => self.resync()?,
+            };
+            match later {
+                Some(frame) if frame.synced > place => return Ok(true),
+                Some(frame) => self.at = frame.end,
+                None => break,
+            }
+            self.file.seek(SeekFrom::Start(self.at.into()))?;
+        }
+        Ok(false)
+    }
+
+    /// Whether an earlier start has found what lies there torn.
+    fn is_told_torn(&mut self, from: u32, to: u32) -> io::Result<bool> {
+        self.file.seek(SeekFrom::Start(from.into()))?;
+        let mut stretch = (&mut self.file).take(u64::from(to - from));
+        let mut buffer = [0; 4096];
+        let mut nth = 0;
+        loop {
+            let read = stretch.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(nth > 0);
+            }
+            if buffer[..read].iter().any(|byte| {
+                let same = *byte == TORN[nth % TORN.len()];
+                nth += 1;
+                !same
+            }) {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Overwrites what an interrupted write left.
+pub(super) fn tell_torn(file: &mut File, from: u32, to: u32) -> io::Result<()> {
+    file.seek(SeekFrom::Start(from.into()))?;
+    let bytes: Vec<u8> = TORN.iter().copied().cycle().take((to - from) as usize).collect();
+    file.write_all(&bytes)
 }
 
 impl Iterator for Frames {

@@ -49,11 +49,13 @@ impl Writer {
         };
         let start = Position { segment, offset: 0 };
         let mut end = segment::HEAD;
+        let mut torn = Vec::new();
         for passed in Frames::open(&folder, &keys, start)? {
             match passed {
                 Passed::Frame(frame) => end = frame.end,
                 Passed::Failed(e) => return Err(e),
-                Passed::Torn | Passed::Damage(_) => {}
+                Passed::Torn(from, to) => torn.push((from, to)),
+                Passed::Damage(_) => {}
             }
         }
         let path = segment::path(&folder, segment);
@@ -72,7 +74,12 @@ impl Writer {
         if !whole || lost {
             return Self::begin(state, keys, segment.max(known.segment) + 1, told);
         }
-        clear(&mut file, end).map_err(failed("clear the end of", &path))?;
+        // What lies between whole frames; behind the last one it is cleared.
+        torn.into_iter()
+            .filter(|(_, to)| *to <= end)
+            .try_for_each(|(from, to)| segment::tell_torn(&mut file, from, to))
+            .and_then(|()| clear(&mut file, end))
+            .map_err(failed("clear the end of", &path))?;
         let key = Self::key(&keys, segment);
         Ok(Self {
             state: state.to_owned(),
