@@ -160,12 +160,13 @@ fn a_file_is_deleted_once_accepted_even_when_nobody_takes_it_yet() {
     assert_eq!(world.encounters()[&key(&one_visit(107))], [1]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_that_cannot_be_accepted_is_neither_archived_nor_deleted() {
     let world = after(r#"after = "delete""#);
-    // The disk refuses: where the spool's folder should be, there is a file.
+    // The disk refuses: the spool is to lie on another one, which is not there.
     fs::create_dir(world.path("state")).unwrap();
-    fs::write(world.path("state").join("spool"), "in the way").unwrap();
+    std::os::unix::fs::symlink(world.path("gone"), world.path("state").join("spool")).unwrap();
     let path = world.drop_in("a.xml", &one_visit(108).bytes);
     world.once().with(1);
     assert!(path.exists());

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Notify, RwLock};
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
@@ -144,6 +144,8 @@ pub struct Queue {
     unapplied: AtomicU64,
     /// Up to where the newest snapshot goes, and its size.
     snapshot: Mutex<(Position, u64)>,
+    /// A record may have come back from the index since a snapshot that is still kept: from there on its row is needed once more.
+    came_back: AtomicBool,
     /// Exports whose deliveries have all ended, and since when; not those that were let go.
     resting: Mutex<HashMap<ExportId, Timestamp>>,
     /// Being sent now; nobody else may touch them.
@@ -184,6 +186,7 @@ impl Queue {
             changes: RwLock::new(()),
             unapplied: AtomicU64::new(0),
             snapshot: Mutex::new((start.end, 0)),
+            came_back: AtomicBool::new(true),
             resting: Mutex::new(start.resting),
             busy: Mutex::default(),
             unknown: Mutex::default(),

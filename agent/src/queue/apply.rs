@@ -316,6 +316,7 @@ impl Queue {
         };
         live.insert(ended.order, record);
         self.lock_resting().remove(&ended.export);
+        self.came_back.store(true, Ordering::SeqCst);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The journal made smaller: a file of which little is needed any more is let go, after what is needed was written down again.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use vhr_core::delivery::State;
@@ -49,7 +50,7 @@ impl Queue {
                 self.lock_looked().insert(segment, now);
                 continue;
             }
-            return self.remove_file(segment, held).await.map(Some);
+            return self.remove_file(segment, held).await;
         }
         Ok(None)
     }
@@ -123,7 +124,7 @@ impl Queue {
     }
 
     /// Writes down again what is needed of a file, and removes it. What has expired is forgotten.
-    async fn remove_file(&self, segment: u32, held: Held) -> Result<u64, Error> {
+    async fn remove_file(&self, segment: u32, held: Held) -> Result<Option<u64>, Error> {
         for export in held.exports {
             let _alone = self.changes.write().await;
             if let Some(standing) = self.standing(export)? {
@@ -134,15 +135,25 @@ impl Queue {
         for export in held.expired {
             self.forget(export)?;
         }
-        // A start must not go on from before what is let go now.
-        if !self.snapshot_now(false).await? {
-            return Ok(0);
+        if !self.only_one_snapshot().await? {
+            return Ok(None);
         }
-        snapshot::only_newest(&self.state).map_err(Error::Snapshot)?;
         let freed = self.journal.remove(segment)?;
         self.lock_looked().remove(&segment);
         tracing::info!(segment, freed, "a file of the journal was let go");
-        Ok(freed)
+        Ok(Some(freed))
+    }
+
+    /// Sees to it that no start goes on from before now. Says whether that was possible.
+    pub(super) async fn only_one_snapshot(&self) -> Result<bool, Error> {
+        self.came_back.store(false, Ordering::SeqCst);
+        let taken = self.snapshot_now(false).await;
+        if !matches!(taken, Ok(true)) {
+            self.came_back.store(true, Ordering::SeqCst);
+            return taken;
+        }
+        snapshot::only_newest(&self.state).map_err(Error::Snapshot)?;
+        Ok(true)
     }
 
     /// The receipts of an export were kept long enough.

@@ -62,6 +62,11 @@ impl Queue {
         keys: &HashMap<RecordId, VisitKey>,
         now: Timestamp,
     ) -> Result<bool, Error> {
+        // Nobody has it sent once more meanwhile.
+        let _one_at_a_time = self.steps.lock().await;
+        if self.came_back.load(Ordering::SeqCst) && !self.only_one_snapshot().await? {
+            return Ok(false);
+        }
         let _alone = self.changes.write().await;
         if !self.lock_resting().contains_key(&export) {
             return Ok(false);

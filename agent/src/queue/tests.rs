@@ -6,6 +6,7 @@ use super::*;
 use crate::spool::Spool;
 
 mod hand;
+mod model;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + ms)
@@ -68,8 +69,8 @@ impl World {
         self.reopen_after(|_| ())
     }
 
-    /// Accepts one export holding these visits, each with a content, for the endpoint `vhr`.
-    async fn accept(&self, export: u8, visits: &[(u8, u8)]) -> Vec<RecordId> {
+    /// The batch of an export holding these visits, each with a content.
+    fn write_batch(&self, export: u8, visits: &[(u8, u8)]) -> spool::Index {
         let export = ExportId::from_bytes([export; 32]);
         let mut writer = self.spool.new_batch(export).unwrap();
         let mut index = spool::Index {
@@ -93,13 +94,23 @@ impl World {
             index.mapped.push(row);
         }
         writer.finish(&index).unwrap();
+        index
+    }
+
+    /// Accepts one export holding these visits, each with a content, for the endpoint `vhr`.
+    async fn try_accept(&self, export: u8, visits: &[(u8, u8)]) -> Result<Vec<RecordId>, Error> {
+        let index = self.write_batch(export, visits);
         let first = vec![Some(State::new(at(0))); visits.len()];
         let destinations = [Destination { endpoint: vhr(), first }];
+        let export = ExportId::from_bytes([export; 32]);
         self.queue
             .accept(export, "his", None, &index, &destinations, at(0))
-            .await
-            .unwrap();
-        index.mapped.iter().map(|row| row.record).collect()
+            .await?;
+        Ok(index.mapped.iter().map(|row| row.record).collect())
+    }
+
+    async fn accept(&self, export: u8, visits: &[(u8, u8)]) -> Vec<RecordId> {
+        self.try_accept(export, visits).await.unwrap()
     }
 
     async fn take(&self, want: usize) -> Vec<Taken> {
