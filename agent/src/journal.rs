@@ -26,7 +26,7 @@ mod segment;
 mod writer;
 
 pub use entry::{Accepted, Counts, Entry, First, Standing, Stood};
-use segment::{Frames, Passed};
+use segment::{Frames, Head, Passed};
 use writer::Writer;
 
 /// A place in the journal.
@@ -90,6 +90,13 @@ pub enum Error {
     /// The disk is full and the reserve used up. Nothing was written; it may be tried again.
     #[error("ổ đĩa đầy: nhật ký không còn chỗ ghi (the disk is full: the journal has no room left)")]
     Full,
+    /// It could not be read back.
+    #[error(
+        "mục quá lớn, nhật ký không ghi được: hãy xuất tệp này thành nhiều tệp nhỏ hơn (an entry of more than {} bytes cannot \
+         be written: export the file in smaller parts)",
+        segment::MAX_ENTRY
+    )]
+    TooLarge,
     /// The frame at this place does not read.
     #[error("the journal is damaged at {0:?}")]
     Damaged(Position),
@@ -158,7 +165,7 @@ impl Journal {
     /// Appends entries in one go, contiguous and in order.
     ///
     /// # Errors
-    /// When they could not be written or synced, now or earlier.
+    /// When they could not be written or synced, now or earlier; when one is too large, nothing is written.
     pub async fn append(&self, entries: &[Entry], sync: Sync) -> Result<Vec<Position>, Error> {
         #[cfg(test)]
         if self.full.load(Ordering::SeqCst) {
@@ -166,7 +173,7 @@ impl Journal {
         }
         let (done, answer) = oneshot::channel();
         let gone = || Error::Poisoned("its writer has ended".into());
-        let entries = entries.iter().map(segment::pack).collect();
+        let entries = entries.iter().map(segment::pack).collect::<Result<_, _>>()?;
         self.appends.send(Append { entries, sync, done }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -253,8 +260,15 @@ pub fn entries(
     let later = later.filter(move |segment| *segment >= from.segment);
     Ok(later.flat_map(move |segment| {
         let offset = if segment == from.segment { from.offset } else { 0 };
+        let lost = Head::read(&folder, segment).filter(|head| head.lost && segment > from.segment);
+        let lost = lost.map(|head| Err(Error::Damaged(head.before)));
         let (frames, failure) = match Frames::open(&folder, &keys, Position { segment, offset }) {
             Ok(frames) => (Some(frames), None),
+            // Let go since the folder was listed.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => (None, None),
+            Err(Error::Io { source, .. }) if segment::does_not_read(&source) => {
+                (None, Some(Err(Error::Damaged(Position { segment, offset }))))
+            }
             Err(e) => (None, Some(Err(e))),
         };
         let read = frames.into_iter().flatten().filter_map(move |passed| match passed {
@@ -272,7 +286,7 @@ pub fn entries(
             Passed::Damage(offset) => Some(Err(Error::Damaged(Position { segment, offset }))),
             Passed::Failed(e) => Some(Err(e)),
         });
-        failure.into_iter().chain(read)
+        lost.into_iter().chain(failure).chain(read)
     }))
 }
 
@@ -282,228 +296,4 @@ fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + u
 }
 
 #[cfg(test)]
-mod tests {
-    use vhr_core::id::ExportId;
-    use vhr_core::time::Timestamp;
-
-    use super::*;
-
-    fn keys() -> Keys {
-        Keys::generate(Timestamp::from_millis(1))
-    }
-
-    fn open(state: &Path, keys: &Keys) -> Journal {
-        Journal::open(state, keys.clone(), Position::default()).unwrap()
-    }
-
-    fn retired(n: u8) -> Entry {
-        Entry::Retired {
-            export: ExportId::from_bytes([n; 32]),
-            at: Timestamp::from_millis(n.into()),
-        }
-    }
-
-    fn read(state: &Path, keys: &Keys) -> Vec<Result<Entry, Position>> {
-        entries(&state.join("journal"), keys, Position::default())
-            .unwrap()
-            .map(|read| match read {
-                Ok(placed) => Ok(placed.entry),
-                Err(Error::Damaged(at)) => Err(at),
-                Err(e) => panic!("{e}"),
-            })
-            .collect()
-    }
-
-    fn all(numbers: &[u8]) -> Vec<Result<Entry, Position>> {
-        numbers.iter().map(|n| Ok(retired(*n))).collect()
-    }
-
-    fn file(state: &Path) -> PathBuf {
-        segment::path(&state.join("journal"), 1)
-    }
-
-    #[tokio::test]
-    async fn what_was_appended_is_read_back_in_order_after_reopening() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        for n in 0..3 {
-            let journal = open(state.path(), &keys);
-            journal
-                .append(&[retired(2 * n), retired(2 * n + 1)], Sync::Now)
-                .await
-                .unwrap();
-        }
-        assert_eq!(read(state.path(), &keys), all(&[0, 1, 2, 3, 4, 5]));
-    }
-
-    #[tokio::test]
-    async fn an_entry_is_found_again_at_the_place_it_was_given() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        let entries: Vec<Entry> = (0..5).map(retired).collect();
-        let places = journal.append(&entries, Sync::Now).await.unwrap();
-        assert_eq!(journal.read(places[3]).unwrap(), retired(3));
-        assert!(journal.end() > places[4]);
-    }
-
-    #[tokio::test]
-    async fn a_torn_last_frame_is_no_damage_and_writing_goes_on_behind_the_last_whole_one() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        journal.append(&[retired(1)], Sync::Now).await.unwrap();
-        let whole = journal.end().offset as usize;
-        journal.append(&[retired(2)], Sync::Later).await.unwrap();
-        let end = journal.end().offset as usize;
-        drop(journal);
-        let bytes = fs::read(file(state.path())).unwrap();
-        for cut in whole..end {
-            let mut torn = bytes.clone();
-            torn[cut..].fill(0);
-            fs::write(file(state.path()), torn).unwrap();
-            let journal = open(state.path(), &keys);
-            journal.append(&[retired(9)], Sync::Now).await.unwrap();
-            drop(journal);
-            assert_eq!(read(state.path(), &keys), all(&[1, 9]), "cut at {cut}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_file_cut_anywhere_is_read_as_far_as_it_goes_and_goes_on() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        let places = journal.append(&[retired(1), retired(2)], Sync::Now).await.unwrap();
-        drop(journal);
-        let bytes = fs::read(file(state.path())).unwrap();
-        for cut in [0, 3, 16, 20, places[1].offset as usize, places[1].offset as usize + 7] {
-            fs::write(file(state.path()), &bytes[..cut]).unwrap();
-            let journal = open(state.path(), &keys);
-            journal.append(&[retired(9)], Sync::Now).await.unwrap();
-            drop(journal);
-            let told: Vec<_> = read(state.path(), &keys).into_iter().flatten().collect();
-            assert_eq!(told.last(), Some(&retired(9)), "cut at {cut}");
-            assert_eq!(
-                told.len(),
-                if cut < places[1].offset as usize { 1 } else { 2 },
-                "cut at {cut}"
-            );
-            let second = segment::path(&state.path().join("journal"), 2);
-            if second.exists() {
-                fs::remove_file(second).unwrap();
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_damaged_frame_is_passed_over_and_told_and_the_rest_is_read() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        let mut places = Vec::new();
-        for n in 0..5 {
-            places.extend(journal.append(&[retired(n)], Sync::Now).await.unwrap());
-        }
-        drop(journal);
-        let path = file(state.path());
-        let whole = fs::read(&path).unwrap();
-        for byte in places[2].offset..places[3].offset {
-            let mut bytes = whole.clone();
-            bytes[byte as usize] ^= 0x11;
-            fs::write(&path, bytes).unwrap();
-            let mut wanted = all(&[0, 1, 9, 3, 4]);
-            wanted[2] = Err(places[2]);
-            assert_eq!(read(state.path(), &keys), wanted, "byte {byte}");
-        }
-        // A damaged head harms nothing.
-        let mut bytes = whole;
-        bytes[..16].fill(0xff);
-        fs::write(&path, bytes).unwrap();
-        assert_eq!(read(state.path(), &keys), all(&[0, 1, 2, 3, 4]));
-    }
-
-    #[tokio::test]
-    async fn damage_beside_frames_of_the_same_write_is_told_once_a_later_write_proves_it_was_there() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        let together: Vec<Entry> = (0..4).map(retired).collect();
-        let places = journal.append(&together, Sync::Now).await.unwrap();
-        journal.append(&[retired(4)], Sync::Now).await.unwrap();
-        drop(journal);
-        let path = file(state.path());
-        let mut bytes = fs::read(&path).unwrap();
-        for byte in &mut bytes[places[1].offset as usize..places[2].offset as usize] {
-            *byte = 0;
-        }
-        fs::write(&path, bytes).unwrap();
-        let mut wanted = all(&[0, 9, 2, 3, 4]);
-        wanted[1] = Err(places[1]);
-        assert_eq!(read(state.path(), &keys), wanted);
-    }
-
-    #[tokio::test]
-    async fn what_was_torn_between_whole_frames_stays_torn_whatever_is_written_later() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        journal.append(&[retired(1)], Sync::Now).await.unwrap();
-        let together: Vec<Entry> = (2..5).map(retired).collect();
-        let places = journal.append(&together, Sync::Later).await.unwrap();
-        drop(journal);
-        let path = file(state.path());
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[places[1].offset as usize..places[2].offset as usize - 5].fill(0xab);
-        fs::write(&path, bytes).unwrap();
-        for n in [6, 7, 8] {
-            let journal = open(state.path(), &keys);
-            journal.append(&[retired(n)], Sync::Now).await.unwrap();
-        }
-        assert_eq!(read(state.path(), &keys), all(&[1, 2, 4, 6, 7, 8]));
-    }
-
-    #[tokio::test]
-    async fn a_frame_in_another_place_is_not_taken_for_an_entry() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        let places = journal
-            .append(&[retired(1), retired(2), retired(3)], Sync::Now)
-            .await
-            .unwrap();
-        drop(journal);
-        let path = file(state.path());
-        let mut bytes = fs::read(&path).unwrap();
-        let [first, second, third] = [0, 1, 2].map(|n: usize| places[n].offset as usize);
-        let frame = bytes[first..second].to_vec();
-        bytes[second..third].copy_from_slice(&frame);
-        fs::write(&path, bytes).unwrap();
-        let told: Vec<_> = read(state.path(), &keys).into_iter().flatten().collect();
-        assert_eq!(told, [retired(1), retired(3)]);
-    }
-
-    #[tokio::test]
-    async fn where_its_known_end_was_lost_it_goes_on_in_a_new_file() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        journal.append(&[retired(1)], Sync::Now).await.unwrap();
-        let lost = Position {
-            segment: 1,
-            offset: journal.end().offset + 1,
-        };
-        drop(journal);
-        let journal = Journal::open(state.path(), keys.clone(), lost).unwrap();
-        let places = journal.append(&[retired(2)], Sync::Now).await.unwrap();
-        assert_eq!(places[0].segment, 2);
-        assert_eq!(read(state.path(), &keys), all(&[1, 2]));
-    }
-
-    #[tokio::test]
-    async fn what_is_not_ours_in_the_folder_changes_nothing() {
-        let (state, keys) = (tempfile::tempdir().unwrap(), keys());
-        let journal = open(state.path(), &keys);
-        journal.append(&[retired(1)], Sync::Now).await.unwrap();
-        drop(journal);
-        let folder = state.path().join("journal");
-        fs::create_dir(folder.join("00000007")).unwrap();
-        fs::write(folder.join("notes.txt"), "x").unwrap();
-        fs::write(folder.join("00000003"), "not a journal").unwrap();
-        let journal = open(state.path(), &keys);
-        journal.append(&[retired(2)], Sync::Now).await.unwrap();
-        let told: Vec<_> = read(state.path(), &keys).into_iter().flatten().collect();
-        assert_eq!(told, [retired(1), retired(2)]);
-    }
-}
+mod tests;

@@ -138,7 +138,7 @@ impl Keys {
         if copies.iter().any(Option::is_some) {
             return Err(Error::WrongKey(dir.join(NAMES[0])));
         }
-        let sealed = ["spool/in", "spool/out", "journal"];
+        let sealed = ["spool/in", "spool/out", "journal", "snapshots"];
         if sealed.iter().any(|name| has_files(&dir.join(name))) {
             return Err(Error::Gone(dir.to_owned()));
         }
@@ -146,21 +146,32 @@ impl Keys {
     }
 
     /// The same for whoever holds the folder's lock: makes a keyring where nothing is sealed yet, and a copy that is missing,
-    /// damaged, or behind the other is written anew. Says which secret it was.
+    /// damaged, or behind the other is written anew. Where that cannot be done (a full disk), one copy is enough until the
+    /// next start.
     ///
     /// # Errors
-    /// As [`Keys::read`], and when it cannot be written.
-    pub fn open(dir: &Path, secrets: &[Secret], now: Timestamp) -> Result<(Self, usize), Error> {
-        let Some(Opened { keys, which, whole }) = Self::read(dir, secrets)? else {
+    /// As [`Keys::read`], and when new ones cannot be written.
+    pub fn open(dir: &Path, secrets: &[Secret], now: Timestamp) -> Result<Opened, Error> {
+        let Some(mut opened) = Self::read(dir, secrets)? else {
             let keys = Self::generate(now);
             keys.write(dir, &secrets[0])?;
-            return Ok((keys, 0));
+            return Ok(Opened {
+                keys,
+                which: 0,
+                whole: true,
+            });
         };
-        if !whole {
+        if !opened.whole {
             tracing::warn!("a copy of the keyring was missing, damaged or older than the other; it is written anew");
-            keys.write(dir, &secrets[which])?;
+            match opened.keys.write(dir, &secrets[opened.which]) {
+                Ok(()) => opened.whole = true,
+                Err(e) => tracing::warn!(
+                    why = crate::report::chain(&e),
+                    "the keyring was not written anew; it is tried again at the next start"
+                ),
+            }
         }
-        Ok((keys, which))
+        Ok(opened)
     }
 
     /// Writes both copies, one after the other, so that one is whole at any time.
@@ -285,8 +296,8 @@ fn unwrap(bytes: &[u8], secret: &Secret) -> Option<Keys> {
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
-    let size = fs::metadata(path).ok()?.len();
-    (size <= MAX).then(|| fs::read(path).ok())?
+    let metadata = fs::metadata(path).ok()?;
+    (metadata.is_file() && metadata.len() <= MAX).then(|| fs::read(path).ok())?
 }
 
 fn has_files(folder: &Path) -> bool {
@@ -334,8 +345,8 @@ mod tests {
     #[test]
     fn the_keyring_is_made_once_and_opens_with_its_storage_key_only() {
         let dir = tempfile::tempdir().unwrap();
-        let (keys, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
-        let (again, which) = Keys::open(dir.path(), &[secret("wrong"), secret("k")], now()).unwrap();
+        let Opened { keys, .. } = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+        let Opened { keys: again, which, .. } = Keys::open(dir.path(), &[secret("wrong"), secret("k")], now()).unwrap();
         assert!(same(&keys, &again));
         assert_eq!(which, 1);
         assert!(matches!(
@@ -351,9 +362,9 @@ mod tests {
         for name in NAMES {
             for damage in [&b"VHRK not any more"[..], b"", &[0; 400]] {
                 let dir = tempfile::tempdir().unwrap();
-                let (keys, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+                let Opened { keys, .. } = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
                 fs::write(dir.path().join(name), damage).unwrap();
-                let (again, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+                let Opened { keys: again, .. } = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
                 assert!(same(&keys, &again));
                 for name in NAMES {
                     let bytes = fs::read(dir.path().join(name)).unwrap();
@@ -367,17 +378,29 @@ mod tests {
     fn of_two_copies_the_one_with_the_newer_master_key_is_right() {
         for older in NAMES {
             let dir = tempfile::tempdir().unwrap();
-            let (keys, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+            let Opened { keys, .. } = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
             let before = fs::read(dir.path().join(older)).unwrap();
             let rotated = keys.rotated(now());
             rotated.write(dir.path(), &secret("k")).unwrap();
             fs::write(dir.path().join(older), before).unwrap();
-            let (again, _) = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+            let Opened { keys: again, .. } = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
             assert!(same(&again, &rotated), "{older}");
             for name in NAMES {
                 let bytes = fs::read(dir.path().join(name)).unwrap();
                 assert!(unwrap(&bytes, &secret("k")).is_some_and(|read| same(&read, &rotated)));
             }
+        }
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_written_anew_stops_nothing() {
+        for name in NAMES {
+            let dir = tempfile::tempdir().unwrap();
+            let Opened { keys, .. } = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+            fs::remove_file(dir.path().join(name)).unwrap();
+            fs::create_dir(dir.path().join(name)).unwrap();
+            let again = Keys::open(dir.path(), &[secret("k")], now()).unwrap();
+            assert!(same(&again.keys, &keys) && !again.whole, "{name}");
         }
     }
 

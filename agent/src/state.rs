@@ -8,7 +8,7 @@ use vhr_core::config::Storage;
 use vhr_core::time::Timestamp;
 
 use crate::keys::escrow::{self, Recipients};
-use crate::keys::{self, KeyId, Keys};
+use crate::keys::{self, KeyId, Keys, Opened};
 use crate::secret::{self, Secret};
 use crate::spool;
 
@@ -151,12 +151,31 @@ pub fn own_folders(dir: &Path, now: Timestamp) -> Result<(), Error> {
         fs::rename(&quarantine, aside).map_err(failed(quarantine))?;
     }
     let folders = ["spool", "spool/in", "spool/out", "spool/tmp", "journal", "snapshots"];
-    let files = ["ballast", "status.json", "status.json.tmp", "control.sock"];
-    let all = folders
-        .map(|name| (name, true))
-        .into_iter()
-        .chain(files.map(|name| (name, false)));
-    for (name, folder) in all {
+    let files = [
+        "ballast",
+        "status.json",
+        "status.json.tmp",
+        "control.sock",
+        "alive",
+        "alive.tmp",
+        "escrow.json",
+        "escrow.json.tmp",
+        "keyring.age",
+        "keyring.age.tmp",
+        // A storage key of another name is the configuration's affair.
+        "storage.key",
+        "storage.key.tmp",
+        "storage.key.copy",
+        "storage.key.copy.tmp",
+        "storage.key.new",
+        "storage.key.new.tmp",
+        "keyring",
+        "keyring.tmp",
+        "keyring.copy",
+        "keyring.copy.tmp",
+    ];
+    let folders = folders.into_iter().map(|name| (name, true));
+    for (name, folder) in folders.chain(files.into_iter().map(|name| (name, false))) {
         let path = dir.join(name);
         if foreign(&path, folder) {
             let why = if folder { "it is no folder" } else { "it is a folder" };
@@ -192,10 +211,15 @@ fn open_mended(storage: &Storage, now: Timestamp) -> Result<(Keys, Secret), Erro
         key.make()?;
     }
     let mut secrets = key.candidates()?;
-    let (keys, which) = Keys::open(&storage.dir, &secrets, now)?;
+    let Opened { keys, which, whole } = Keys::open(&storage.dir, &secrets, now)?;
     let secret = secrets.swap_remove(which);
-    // Last: until now each of the candidates may have been the only one that opens a copy.
-    key.mend(&secret)?;
+    // Last, and only once both copies open: until now each of the candidates may have been the only one that opens a copy.
+    if whole && let Err(e) = key.mend(&secret) {
+        tracing::warn!(
+            why = crate::report::chain(&e),
+            "the storage key or its copy was not mended; it is tried again at the next start"
+        );
+    }
     if let Some(recipients) = recipients {
         keep_escrow(storage, &keys, &recipients, now);
     }
@@ -295,6 +319,28 @@ mod tests {
                 );
                 assert_eq!(fs::read(storage.dir.join(name)).unwrap(), key, "{name} {damage:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_key_or_of_what_it_is_written_through_stops_nothing() {
+        let names = ["storage.key", "storage.key.copy", "keyring", "keyring.copy"];
+        for (nth, name) in names.iter().enumerate() {
+            let folder = tempfile::tempdir().unwrap();
+            let storage = storage(folder.path().join("state"));
+            let keys = prepare(&storage, Timestamp::from_millis(1)).unwrap();
+            // The one is a folder; the other needs mending, and what it is written through is a folder.
+            fs::remove_file(storage.dir.join(name)).unwrap();
+            fs::create_dir(storage.dir.join(name)).unwrap();
+            fs::create_dir(storage.dir.join(format!("{name}.tmp"))).unwrap();
+            let without = prepare(&storage, Timestamp::from_millis(2)).unwrap();
+            assert_eq!(without.list(), keys.list(), "{name}: nothing is mended, and it opens");
+            own_folders(&storage.dir, Timestamp::from_millis(3)).unwrap();
+            prepare(&storage, Timestamp::from_millis(3)).unwrap();
+            // The mended one alone is enough.
+            fs::remove_file(storage.dir.join(names[nth ^ 1])).unwrap();
+            let mended = prepare(&storage, Timestamp::from_millis(4)).unwrap();
+            assert_eq!(mended.list(), keys.list(), "{name}");
         }
     }
 

@@ -1,15 +1,17 @@
 //! One file of the journal: how frames lie in it, and how they are read.
 //!
 //! ```text
-//! head:    "VHRJ" version flags  master key's id (8)
+//! head:    "VHRJ" version flags(3)  master key's id (8)  number of the file  file before it  its end  crc32
 //! frame:   "VHRj"  length  crc32  synced  nonce (12)  sealed payload
 //! payload: 0 and JSON, or 1 and zstd of JSON
 //! ```
 //! `synced` is up to where the file was on disk for certain when the frame was written: a stretch that does not read and
 //! lies before the `synced` of a later frame is damage; else it is what an interrupted write left, and is overwritten with
 //! "VHR-torn" at the next start, so that later frames prove nothing of it. The crc32 covers all that follows it. What reads is
-//! bound to its file and its place.
+//! bound to its file and its place. A file that is no longer written to was on disk up to the end that the next one's head
+//! tells: what does not read before that is damage, whatever it is, and behind it are zeros in reserve.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -18,16 +20,25 @@ use super::{Entry, Error, Position, failed};
 use crate::keys::{KeyId, Keys};
 use crate::seal::{FileKey, TAG};
 
-pub(super) const HEAD: u32 = 16;
-const MAGIC: &[u8; 8] = b"VHRJ\x03\0\0\0";
+pub(super) const HEAD: u32 = 32;
+const MAGIC: &[u8; 4] = b"VHRJ";
+const VERSION: u8 = 4;
+/// Flag: of what is known to have been in the journal before this file, the end was lost.
+const LOST: u8 = 1;
 const MARK: &[u8; 4] = b"VHRj";
 /// What an interrupted write left is overwritten with this, again and again.
 const TORN: &[u8; 8] = b"VHR-torn";
 /// Mark, length, crc32, synced.
 const FIXED: usize = 16;
 const NONCE: usize = 12;
-/// No entry is larger; a larger length is damage.
-const MAX_SEALED: u32 = 256 * 1024 * 1024;
+/// No frame is larger; a larger length is damage.
+const MAX_SEALED: u32 = 256 * MIB;
+/// No entry is larger unpacked.
+pub(super) const MAX_ENTRY: usize = 1024 * MIB as usize;
+/// Tests see the limits.
+const MIB: u32 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
+/// The numbers that a file can have.
+pub(super) const LARGEST: u32 = 99_999_999;
 /// Smaller entries are not worth packing.
 const PACK_FROM: usize = 512;
 
@@ -35,28 +46,81 @@ pub(super) fn path(folder: &Path, segment: u32) -> PathBuf {
     folder.join(format!("{segment:08}"))
 }
 
+/// The number that a name stands for, if it is the name of a file of the journal.
+pub(super) fn number(name: &OsStr) -> Option<u32> {
+    let name = name.to_str()?;
+    let ours = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit());
+    name.parse().ok().filter(|number| ours && *number > 0)
+}
+
 /// The numbers of the files in the folder, in order. What else lies there is passed over.
 pub(super) fn list(folder: &Path) -> Result<Vec<u32>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
         let entry = entry.map_err(failed("list", folder))?;
-        let name = entry.file_name();
-        let number = name
-            .to_str()
-            .filter(|name| name.len() == 8)
-            .and_then(|name| name.parse::<u32>().ok());
-        found.extend(number.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())));
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        found.extend(number(&entry.file_name()).filter(|_| is_file));
     }
     found.sort_unstable();
     Ok(found)
 }
 
-/// The head of a new file.
-pub(super) fn head(keys: &Keys) -> [u8; HEAD as usize] {
-    let mut head = [0; HEAD as usize];
-    head[..8].copy_from_slice(MAGIC);
-    head[8..].copy_from_slice(&keys.newest().0);
-    head
+/// What the beginning of a file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The master key that its frames are sealed under.
+    pub(super) key: KeyId,
+    /// The file that was written before this one, and where it ended, on disk.
+    pub(super) before: Position,
+    /// More than that was known to be there.
+    pub(super) lost: bool,
+}
+
+impl Head {
+    pub(super) fn to_bytes(self, segment: u32) -> [u8; HEAD as usize] {
+        let mut bytes = [0; HEAD as usize];
+        bytes[..4].copy_from_slice(MAGIC);
+        bytes[4] = VERSION;
+        bytes[5] = if self.lost { LOST } else { 0 };
+        bytes[8..16].copy_from_slice(&self.key.0);
+        for (nth, word) in [segment, self.before.segment, self.before.offset]
+            .into_iter()
+            .enumerate()
+        {
+            bytes[16 + 4 * nth..20 + 4 * nth].copy_from_slice(&word.to_le_bytes());
+        }
+        let crc = crc32fast::hash(&bytes[..28]);
+        bytes[28..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// None where it is not the head of this file.
+    fn from_bytes(bytes: &[u8; HEAD as usize], segment: u32) -> Option<Self> {
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let ours = bytes.starts_with(MAGIC) && bytes[4] == VERSION && word(16) == segment;
+        (ours && word(28) == crc32fast::hash(&bytes[..28])).then(|| Self {
+            key: KeyId(bytes[8..16].try_into().expect("eight bytes")),
+            before: Position {
+                segment: word(20),
+                offset: word(24),
+            },
+            lost: bytes[5] & LOST != 0,
+        })
+    }
+
+    /// Of the file with this number, where it reads.
+    pub(super) fn read(folder: &Path, segment: u32) -> Option<Self> {
+        let mut bytes = [0; HEAD as usize];
+        File::open(path(folder, segment)).ok()?.read_exact(&mut bytes).ok()?;
+        Self::from_bytes(&bytes, segment)
+    }
+}
+
+/// Whether a file may be one of the journal, as far as its beginning tells: also one that a later version wrote.
+pub(super) fn may_be_ours(bytes: &[u8], segment: u32) -> bool {
+    let head = bytes.first_chunk().and_then(|head| Head::from_bytes(head, segment));
+    let later = bytes.starts_with(MAGIC) && bytes.get(4).is_some_and(|version| *version > VERSION);
+    head.is_some() || later
 }
 
 /// The key of a file: nothing in the file is needed for it, so a damaged head harms no frame.
@@ -66,8 +130,14 @@ pub(super) fn key(keys: &Keys, master: KeyId, segment: u32) -> Option<FileKey> {
 }
 
 /// An entry as it is sealed.
-pub(super) fn pack(entry: &Entry) -> Vec<u8> {
+///
+/// # Errors
+/// When it is too large to be read back.
+pub(super) fn pack(entry: &Entry) -> Result<Vec<u8>, Error> {
     let text = serde_json::to_vec(entry).expect("an entry has no keys but strings");
+    if text.len() > MAX_ENTRY {
+        return Err(Error::TooLarge);
+    }
     let packed = (text.len() >= PACK_FROM)
         .then(|| zstd::bulk::compress(&text, 1).ok())
         .flatten();
@@ -75,7 +145,10 @@ pub(super) fn pack(entry: &Entry) -> Vec<u8> {
     let mut payload = Vec::with_capacity(1 + bytes.len() + TAG);
     payload.push(kind);
     payload.extend_from_slice(bytes);
-    payload
+    if payload.len() + NONCE + TAG > MAX_SEALED as usize {
+        return Err(Error::TooLarge);
+    }
+    Ok(payload)
 }
 
 /// The entry of a payload.
@@ -84,7 +157,7 @@ pub(super) fn unpack(payload: &[u8]) -> Option<Entry> {
         (0, text) => serde_json::from_slice(text).ok(),
         (1, packed) => {
             let size = zstd::zstd_safe::get_frame_content_size(packed).ok()??;
-            let size = usize::try_from(size).ok().filter(|size| *size <= MAX_SEALED as usize)?;
+            let size = usize::try_from(size).ok().filter(|size| *size <= MAX_ENTRY)?;
             serde_json::from_slice(&zstd::bulk::decompress(packed, size).ok()?).ok()
         }
         _ => None,
@@ -151,6 +224,8 @@ pub(super) struct Frames {
     size: u32,
     /// A frame found behind bytes that do not read: it comes after they are told.
     next: Option<Frame>,
+    /// Up to where an older file was on disk, as far as the next one tells.
+    until: Option<u32>,
     is_newest: bool,
 }
 
@@ -162,15 +237,20 @@ impl Frames {
         let mut head = [0; HEAD as usize];
         // A file too short for a head holds no frame either.
         let _ = file.read_exact(&mut head);
-        let named = KeyId(head[8..].try_into().expect("eight of sixteen bytes"));
+        let named = KeyId(head[8..16].try_into().expect("eight bytes"));
         let all = std::iter::once(named).chain(keys.list().into_iter().map(|(id, _)| id).filter(|id| *id != named));
         let keys = all.filter_map(|id| key(keys, id, from.segment)).collect();
         let at = from.offset.max(HEAD);
         let mut file = BufReader::with_capacity(256 * 1024, file);
         file.seek(SeekFrom::Start(at.into())).map_err(failed("read", &path))?;
+        let later = list(folder)?.into_iter().find(|segment| *segment > from.segment);
+        let told = later
+            .and_then(|later| Head::read(folder, later))
+            .map(|head| head.before);
         Ok(Self {
             file,
-            is_newest: list(folder)?.last() == Some(&from.segment),
+            until: told.filter(|end| end.segment == from.segment).map(|end| end.offset),
+            is_newest: later.is_none(),
             path,
             segment: from.segment,
             keys,
@@ -260,23 +340,30 @@ impl Frames {
         if let Some(frame) = self.next.take() {
             return Ok(Some(Passed::Frame(frame)));
         }
-        if self.at >= self.size {
-            return Ok(None);
-        }
         let bad = self.at;
-        if let Some(frame) = self.frame()? {
+        if bad < self.size
+            && let Some(frame) = self.frame()?
+        {
             return Ok(Some(Passed::Frame(frame)));
         }
-        if self.only_zeros()? {
+        if bad >= self.size || self.only_zeros()? {
             self.at = self.size;
-            return Ok(None);
+            let cut_off = self.until.take().is_some_and(|until| bad < until);
+            return Ok(cut_off.then_some(Passed::Damage(bad)));
         }
+        self.at = bad;
         self.next = self.resync()?;
         let next = self.next.as_ref().map(|next| (next.at, next.end, next.synced));
         let (to, after, synced) = next.unwrap_or((self.size, self.size, 0));
-        // Older files were synced to their end.
-        let proven = synced > bad || (next.is_none() && !self.is_newest) || self.is_proven(bad, after)?;
+        let proven = match self.until {
+            Some(until) => bad < until,
+            // Older files were synced to their end.
+            None => synced > bad || (next.is_none() && !self.is_newest) || self.is_proven(bad, after)?,
+        };
         let torn = !proven || self.is_told_torn(bad, to)?;
+        if next.is_none() {
+            self.until = None;
+        }
         self.at = to;
         self.file.seek(SeekFrom::Start(after.into()))?;
         Ok(Some(if torn {
@@ -314,7 +401,8 @@ impl Frames {
         loop {
             let read = stretch.read(&mut buffer)?;
             if read == 0 {
-                return Ok(nth > 0);
+                // What was torn was a frame at least.
+                return Ok(nth >= FIXED);
             }
             if buffer[..read].iter().any(|byte| {
                 let same = *byte == TORN[nth % TORN.len()];
@@ -346,9 +434,25 @@ impl Iterator for Frames {
                 passed
             }
             Err(e) => {
-                self.at = self.size;
-                Some(Passed::Failed(failed("read", &self.path)(e)))
+                let bad = std::mem::replace(&mut self.at, self.size);
+                (self.next, self.until) = (None, None);
+                Some(if does_not_read(&e) {
+                    Passed::Damage(bad)
+                } else {
+                    Passed::Failed(failed("read", &self.path)(e))
+                })
             }
         }
     }
+}
+
+/// Whether a file, or a part of it, is lost: the disk does not give it. That too many files are open passes.
+pub(super) fn does_not_read(error: &io::Error) -> bool {
+    // EIO; on Windows a bad sum, and a device that fails.
+    let of_the_disk: &[i32] = if cfg!(windows) { &[23, 1117] } else { &[5] };
+    error.raw_os_error().is_some_and(|code| of_the_disk.contains(&code))
+        || matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof | io::ErrorKind::IsADirectory
+        )
 }

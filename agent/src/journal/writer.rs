@@ -1,17 +1,17 @@
 //! The one thread that writes the journal: takes what is waiting, writes it in one go, syncs once, answers all.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
-use super::segment::{self, Frames, Passed};
+use super::segment::{self, Frames, Head, Passed};
 use super::{Append, Error, Position, Sync, failed};
-use crate::disk;
 use crate::keys::Keys;
 use crate::seal::FileKey;
-use crate::spool::{disk_full, sync_folder};
+use crate::spool::{self, disk_full, sync_folder};
+use crate::{clock, disk};
 
 /// Tests see many files.
 const SCALE: u32 = if cfg!(test) { 512 } else { 1024 * 1024 };
@@ -21,6 +21,8 @@ pub(super) const SEGMENT: u32 = 16 * SCALE;
 const STEP: u32 = 4 * SCALE;
 /// When less than this is left, the next step is made. It is enough for thousands of receipts on a full disk.
 const LEFT: u32 = 2 * SCALE;
+/// A file that is being made ends so.
+const BEING_MADE: &str = "new";
 
 pub(super) struct Writer {
     state: PathBuf,
@@ -44,42 +46,47 @@ impl Writer {
     pub(super) fn open(state: &Path, keys: Keys, known: Position) -> Result<Self, Error> {
         let folder = state.join("journal");
         let told = Arc::default();
-        let Some(segment) = segment::list(&folder)?.pop() else {
-            return Self::begin(state, keys, known.segment + 1, told);
+        let Tidied { newest, taken } = tidy(state, &keys)?;
+        let next = taken.max(known.segment) + 1;
+        let Some(segment) = newest else {
+            return Self::begin(state, keys, next, known, known > Position::default(), told);
         };
-        let start = Position { segment, offset: 0 };
-        let mut end = segment::HEAD;
-        let mut torn = Vec::new();
-        for passed in Frames::open(&folder, &keys, start)? {
-            match passed {
-                Passed::Frame(frame) => end = frame.end,
-                Passed::Failed(e) => return Err(e),
-                Passed::Torn(from, to) => torn.push((from, to)),
-                Passed::Damage(_) => {}
-            }
-        }
+        let (end, torn) = read_through(&folder, &keys, segment)?;
+        let here = Position { segment, offset: end };
         let path = segment::path(&folder, segment);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(failed("open", &path))?;
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        let mut file = match opened {
+            Err(e) if segment::does_not_read(&e) => None,
+            opened => Some(opened.map_err(failed("open", &path))?),
+        };
+        if let Some(file) = &mut file {
+            // What lies between whole frames: later ones, and the next file, prove nothing of it.
+            let between = torn.into_iter().filter(|(_, to)| *to <= end);
+            between
+                .into_iter()
+                .try_for_each(|(from, to)| segment::tell_torn(file, from, to))
+                .map_err(failed("clear the end of", &path))?;
+        }
+        // A file of an older master key, or with a damaged head, is left as it is; so is one of which the end is lost.
+        let lost = known > here;
+        let whole = Head::read(&folder, segment).is_some_and(|head| head.key == keys.newest());
+        let mut file = match file {
+            Some(file) if whole && !lost && taken == segment => file,
+            file => {
+                // The next head tells that all up to here is on disk.
+                let synced = file.is_some_and(|file| file.sync_all().is_ok());
+                let before = match (lost, synced) {
+                    (true, _) if known.segment > segment => known,
+                    (_, true) => here,
+                    (_, false) => Position { segment, offset: 0 },
+                };
+                return Self::begin(state, keys, next, before, lost, told);
+            }
+        };
         let room = file.metadata().map_err(failed("read", &path))?.len();
         let room = u32::try_from(room).unwrap_or(u32::MAX);
-        // A file of nothing readable, or of an older master key, is left as it is.
-        let newest = segment::head(&keys);
-        let mut head = [0; segment::HEAD as usize];
-        let whole = file.read_exact(&mut head).is_ok() && head == newest;
-        let lost = known > Position { segment, offset: end };
-        if !whole || lost {
-            return Self::begin(state, keys, segment.max(known.segment) + 1, told);
-        }
-        // What lies between whole frames; behind the last one it is cleared.
-        torn.into_iter()
-            .filter(|(_, to)| *to <= end)
-            .try_for_each(|(from, to)| segment::tell_torn(&mut file, from, to))
-            .and_then(|()| clear(&mut file, end))
-            .map_err(failed("clear the end of", &path))?;
+        // Behind the last whole frame.
+        clear(&mut file, end).map_err(failed("clear the end of", &path))?;
         let key = Self::key(&keys, segment);
         Ok(Self {
             state: state.to_owned(),
@@ -110,29 +117,48 @@ impl Writer {
         Arc::clone(&self.told)
     }
 
-    /// Begins a new file.
-    fn begin(state: &Path, keys: Keys, segment: u32, told: Arc<AtomicU64>) -> Result<Self, Error> {
+    /// Begins a new file, with this number or the next that is free, after the one that ended at `before`. Under its name it
+    /// is whole; what lies there stays.
+    fn begin(
+        state: &Path,
+        keys: Keys,
+        from: u32,
+        before: Position,
+        lost: bool,
+        told: Arc<AtomicU64>,
+    ) -> Result<Self, Error> {
         let folder = state.join("journal");
+        let free = |segment: &u32| fs::symlink_metadata(segment::path(&folder, *segment)).is_err();
+        let segment = (from..=segment::LARGEST).find(free);
+        let segment =
+            segment.ok_or_else(|| failed("find a number for", &folder)(io::ErrorKind::AlreadyExists.into()))?;
         let path = segment::path(&folder, segment);
+        let temporary = path.with_extension(BEING_MADE);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
-            .open(&path)
-            .map_err(failed("create", &path))?;
+            .open(&temporary)
+            .map_err(failed("create", &temporary))?;
+        let head = Head {
+            key: keys.newest(),
+            before,
+            lost,
+        };
         let begun = file
-            .write_all(&segment::head(&keys))
+            .write_all(&head.to_bytes(segment))
             .and_then(|()| fill(&mut file, segment::HEAD, STEP))
             .or_else(|e| match e {
                 // Better a file without reserve than none.
                 e if disk_full(&e) && disk::release_ballast(state) => fill(&mut file, segment::HEAD, STEP),
                 e => Err(e),
             })
-            .and_then(|()| file.sync_all());
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&temporary, &path));
         if let Err(e) = begun {
-            // An empty file is of no use to anybody; left behind, it is passed over.
-            let _ = std::fs::remove_file(&path);
+            // It is of no use to anybody; left behind, it is removed at the next start.
+            let _ = fs::remove_file(&temporary);
             return Err(failed("begin", &path)(e));
         }
         sync_folder(&folder)?;
@@ -278,7 +304,12 @@ impl Writer {
         if self.file.sync_all().is_err() {
             return;
         }
-        match Self::begin(&self.state, self.keys.clone(), self.segment + 1, Arc::clone(&self.told)) {
+        let before = Position {
+            segment: self.segment,
+            offset: self.end,
+        };
+        let (state, keys) = (self.state.clone(), self.keys.clone());
+        match Self::begin(&state, keys, self.segment + 1, before, false, Arc::clone(&self.told)) {
             Ok(next) => {
                 let finished = std::mem::replace(self, next);
                 // What is left of its reserve; left there, it costs room and nothing else.
@@ -290,6 +321,86 @@ impl Writer {
             ),
         }
     }
+}
+
+/// What lies in the folder of the journal, once what does not belong there is set aside.
+struct Tidied {
+    newest: Option<u32>,
+    /// No number up to this one is given again: what lay there may have been known by its place.
+    taken: u32,
+}
+
+/// Sets aside what is no file of the journal: other names, folders, and what neither begins like one nor has a frame that
+/// reads. What a start was making when it was stopped is removed.
+fn tidy(state: &Path, keys: &Keys) -> Result<Tidied, Error> {
+    let folder = state.join("journal");
+    let mut entries: Vec<_> = fs::read_dir(&folder)
+        .and_then(Iterator::collect)
+        .map_err(failed("list", &folder))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    let mut tidied = Tidied { newest: None, taken: 0 };
+    for entry in entries {
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let number = segment::number(&name);
+        let being_made = path.extension().is_some_and(|end| end == BEING_MADE)
+            && path.file_stem().and_then(segment::number).is_some();
+        if is_file && being_made && fs::remove_file(&path).is_ok() {
+            continue;
+        }
+        let foreign = match number {
+            None => Some("it has not the name of a journal file"),
+            Some(_) if !is_file => Some("it is no file"),
+            Some(number) if !reads(&folder, keys, number)? => Some("nothing of it reads as a journal file"),
+            Some(_) => None,
+        };
+        if let Some(why) = foreign
+            && let Err(e) = spool::quarantine(state, &path, "journal", why, clock::now())
+        {
+            tracing::warn!(why = crate::report::chain(&e), "it stays in the folder of the journal");
+        }
+        match number {
+            Some(number) if foreign.is_none() => {
+                (tidied.newest, tidied.taken) = (Some(number), number);
+            }
+            // Ours are numbered one by one: a name far from them is none of ours.
+            Some(number) if number <= tidied.taken + 1 => tidied.taken = tidied.taken.max(number),
+            _ => {}
+        }
+    }
+    Ok(tidied)
+}
+
+/// Whether it begins as a file of the journal, or a frame in it reads. What cannot be opened now may be one.
+fn reads(folder: &Path, keys: &Keys, segment: u32) -> Result<bool, Error> {
+    let mut head = [0; segment::HEAD as usize];
+    let read = File::open(segment::path(folder, segment)).and_then(|mut file| file.read_exact(&mut head));
+    match read {
+        Ok(()) if segment::may_be_ours(&head, segment) => return Ok(true),
+        Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Ok(true),
+        _ => {}
+    }
+    let start = Position { segment, offset: 0 };
+    let mut passed = Frames::open(folder, keys, start)?;
+    Ok(passed.any(|passed| matches!(passed, Passed::Frame(_) | Passed::Failed(_))))
+}
+
+/// The end of the last whole frame, and what was torn.
+fn read_through(folder: &Path, keys: &Keys, segment: u32) -> Result<(u32, Vec<(u32, u32)>), Error> {
+    let (mut end, mut torn) = (segment::HEAD, Vec::new());
+    let frames = match Frames::open(folder, keys, Position { segment, offset: 0 }) {
+        Err(Error::Io { source, .. }) if segment::does_not_read(&source) => return Ok((end, torn)),
+        frames => frames?,
+    };
+    for passed in frames {
+        match passed {
+            Passed::Frame(frame) => end = frame.end,
+            Passed::Failed(e) => return Err(e),
+            Passed::Torn(from, to) => torn.push((from, to)),
+            Passed::Damage(_) => {}
+        }
+    }
+    Ok((end, torn))
 }
 
 /// Writes zeros from one place to another.
