@@ -11,6 +11,7 @@ mod harness;
 
 mod cli;
 mod crash;
+mod damage;
 mod delivery;
 mod desk;
 mod disk;

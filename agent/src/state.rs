@@ -38,7 +38,10 @@ pub enum Error {
         pid: String,
     },
     /// The storage key is not there.
-    #[error("the storage key cannot be read")]
+    #[error(
+        "không đọc được khóa lưu trữ: hãy đặt lại đúng khóa cũ ([storage] key), hoặc khôi phục từ bản gửi giữ bằng \
+         `vhr-agent key recover` (the storage key cannot be read: put it back, or restore it from the escrow)"
+    )]
     Key(#[source] secret::Error),
     /// It cannot be written.
     #[error("the storage key cannot be written")]
@@ -183,7 +186,29 @@ pub fn own_folders(dir: &Path, now: Timestamp) -> Result<(), Error> {
                 .map_err(|e| failed(path)(io::Error::other(crate::report::chain(&e))))?;
         }
     }
+    own_snapshots(dir, now);
     Ok(())
+}
+
+/// The same for what lies among the snapshots; one that was being written when the agent was stopped is removed.
+fn own_snapshots(dir: &Path, now: Timestamp) {
+    for entry in fs::read_dir(dir.join("snapshots")).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let (number, end) = name
+            .to_str()
+            .and_then(|name| name.split_at_checked(8))
+            .unwrap_or_default();
+        let ours = number.bytes().all(|byte| byte.is_ascii_digit()) && matches!(end, "" | ".tmp") && !number.is_empty();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if ours && is_file && end == ".tmp" {
+            // Overwritten, if ever one of this number is written.
+            let _ = fs::remove_file(&path);
+        } else if !(ours && is_file)
+            && let Err(e) = spool::quarantine(dir, &path, "foreign", "it is no snapshot", now)
+        {
+            tracing::warn!(why = crate::report::chain(&e), "it stays among the snapshots");
+        }
+    }
 }
 
 /// Whether something lies there that is not what it is to be.
@@ -342,6 +367,39 @@ mod tests {
             let mended = prepare(&storage, Timestamp::from_millis(4)).unwrap();
             assert_eq!(mended.list(), keys.list(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_no_snapshot_is_set_aside_and_snapshots_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = folder.path().join("snapshots");
+        fs::create_dir(&snapshots).unwrap();
+        for name in [
+            "00000001",
+            "00000002",
+            "00000003.tmp",
+            "notes.txt",
+            "+0000004",
+            "00000005é",
+        ] {
+            fs::write(snapshots.join(name), name).unwrap();
+        }
+        for name in ["00000006", "00000003.tmp.d", "00000007.tmp"] {
+            fs::create_dir(snapshots.join(name)).unwrap();
+        }
+        own_folders(folder.path(), Timestamp::from_millis(1)).unwrap();
+        let names = |folder: &Path| {
+            let entries = fs::read_dir(folder).unwrap();
+            let mut names: Vec<String> = entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&snapshots), ["00000001", "00000002"]);
+        let notes = |name: &String| name.ends_with(".why.txt");
+        let aside = names(&folder.path().join("quarantine"));
+        assert_eq!(aside.iter().filter(|name| !notes(name)).count(), 6);
     }
 
     #[test]

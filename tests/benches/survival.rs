@@ -1,6 +1,6 @@
 //! The big run of the survival harness, one command: `cargo bench -p vhr-e2e --bench survival`.
 //!
-//! Prints one markdown table and ends with 1 when a number that must be 0 is not. `KILLS`, `STATES`, `FIRST`, `CUTS` and `SEED` in the
+//! Prints one markdown table and ends with 1 when a number that must be 0 is not. `KILLS`, `STATES`, `FIRST`, `CUTS`, `DAMAGES` and `SEED` in the
 //! environment make it larger, smaller or another one. What it found is told on stderr, with the round it was found in.
 
 #![allow(
@@ -19,7 +19,7 @@ mod survival;
 
 use std::process::ExitCode;
 
-use survival::{Tally, ext4, kill, power};
+use survival::{Tally, damage, ext4, kill, power};
 
 fn main() -> ExitCode {
     let seed = number("SEED", 3176);
@@ -43,6 +43,12 @@ fn main() -> ExitCode {
     rows.push(ext4::run(ext4::Size {
         cuts: number("CUTS", 20) as usize,
         seed,
+    }));
+    let cases = number("DAMAGES", u64::MAX);
+    rows.push(damage::run(damage::Size {
+        cases: (cases < u64::MAX).then_some(cases as usize),
+        seed,
+        only: None,
     }));
     println!("{}", Tally::HEAD);
     for row in &rows {

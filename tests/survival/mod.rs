@@ -1,9 +1,10 @@
-//! Nothing lost, nothing twice, after a kill or a power cut at any point: three ways to cut, one way to judge.
+//! Nothing lost, nothing twice, after a kill or a power cut at any point: three ways to cut, one way to judge. And after damage.
 //!
 //! Judged from the outside only: what the program says, what is left in the source folder, and the receivers' own ledgers.
 //! No file of the state folder is ever read here, so its formats may change freely. The same code runs small in
 //! `cargo test` and large in `cargo bench -p vhr-e2e --bench survival`.
 
+pub(crate) mod damage;
 pub(crate) mod ext4;
 mod judge;
 pub(crate) mod kill;
@@ -31,6 +32,8 @@ pub(crate) struct Tally {
     pub(crate) receipts_lost: usize,
     /// Sent, or about to be sent, although it was known to have arrived.
     pub(crate) sent_again: usize,
+    /// Damaged, and not told.
+    pub(crate) not_told: usize,
     /// Sent, no answer seen, a person is asked: told, and allowed.
     pub(crate) in_doubt: usize,
     /// Why nothing could be tried on this machine.
@@ -44,6 +47,7 @@ pub(crate) enum Wrong {
     AcceptedLost,
     ReceiptsLost,
     SentAgain,
+    NotTold,
 }
 
 impl Tally {
@@ -62,34 +66,36 @@ impl Tally {
             Wrong::AcceptedLost => &mut self.accepted_lost,
             Wrong::ReceiptsLost => &mut self.receipts_lost,
             Wrong::SentAgain => &mut self.sent_again,
+            Wrong::NotTold => &mut self.not_told,
         } += 1;
     }
 
     /// Whether all that must be zero is.
     pub(crate) fn is_clean(&self) -> bool {
-        self.would_not_start + self.accepted_lost + self.receipts_lost + self.sent_again == 0
+        self.would_not_start + self.accepted_lost + self.receipts_lost + self.sent_again + self.not_told == 0
     }
 
     /// The head of the table.
-    pub(crate) const HEAD: &str = "| what | cuts or kills | would not start | accepted lost | receipts lost | \
-         sent again after confirmation | in doubt (told) |\n|---|---|---|---|---|---|---|";
+    pub(crate) const HEAD: &str = "| what | cuts, kills, damages | would not start | accepted lost | receipts lost | \
+         sent again after confirmation | damage not told | in doubt (told) |\n|---|---|---|---|---|---|---|---|";
 }
 
 /// The row.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(why) = &self.not_possible {
-            return write!(f, "| {} | not possible here: {why} | | | | | |", self.what);
+            return write!(f, "| {} | not possible here: {why} | | | | | | |", self.what);
         }
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
             self.what,
             self.cuts,
             self.would_not_start,
             self.accepted_lost,
             self.receipts_lost,
             self.sent_again,
+            self.not_told,
             self.in_doubt
         )
     }
