@@ -10,7 +10,7 @@ use crate::survival::{Tally, damage};
 fn whatever_is_damaged_it_starts_and_nothing_is_lost_and_nothing_is_sent_again() {
     let wanted: Option<&'static str> = std::env::var("DAMAGE").ok().map(|text| &*text.leak());
     let tally = damage::run(damage::Size {
-        cases: wanted.is_none().then_some(60),
+        cases: wanted.is_none().then_some(36),
         seed: 3176,
         only: wanted.filter(|only| *only != "all"),
     });

@@ -348,6 +348,44 @@ async fn an_older_file_that_ends_before_its_end_is_told_and_zeros_behind_its_end
 }
 
 #[tokio::test]
+async fn a_newest_file_that_was_cut_off_is_told_and_so_is_one_that_is_gone() {
+    let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+    let wanted: Vec<_> = several(state.path(), &keys, 3).await.into_iter().map(Ok).collect();
+    let journal = open(state.path(), &keys);
+    let at = journal.append(&[retired(1)], Sync::Now).await.unwrap()[0];
+    drop(journal);
+    let path = segment::path(&state.path().join("journal"), 3);
+    let whole = fs::read(&path).unwrap();
+    let first = Position {
+        segment: 3,
+        offset: segment::HEAD,
+    };
+    for cut in [at.offset as usize + 7, at.offset as usize, whole.len() - 1] {
+        fs::write(&path, &whole[..cut]).unwrap();
+        open(state.path(), &keys);
+        let told = read(state.path(), &keys);
+        let lost = told.iter().filter(|read| read.is_err()).count();
+        assert_eq!(
+            (lost, told.last().unwrap().is_err()),
+            (1, true),
+            "cut at {cut}: {:?}",
+            told.last()
+        );
+        fs::remove_file(segment::path(&state.path().join("journal"), 4)).unwrap();
+    }
+    fs::remove_file(&path).unwrap();
+    open(state.path(), &keys);
+    let told = read(state.path(), &keys);
+    let before = wanted.len() - 1;
+    assert_eq!(told[..before], wanted[..before]);
+    assert!(
+        matches!(told[before..], [Err(at)] if at < first),
+        "{:?}",
+        &told[before..]
+    );
+}
+
+#[tokio::test]
 async fn what_was_torn_in_a_file_that_is_not_gone_on_with_stays_torn() {
     let (state, keys) = (tempfile::tempdir().unwrap(), keys());
     let journal = open(state.path(), &keys);

@@ -67,24 +67,35 @@ impl Writer {
                 .try_for_each(|(from, to)| segment::tell_torn(file, from, to))
                 .map_err(failed("clear the end of", &path))?;
         }
+        let size = file.as_ref().and_then(|file| file.metadata().ok());
+        let size = size.map_or(0, |metadata| u32::try_from(metadata.len()).unwrap_or(u32::MAX));
+        // A file is made with its reserve: it was cut off, or it was finished and the one after it is gone.
+        let cut_off = size < STEP || size <= end;
+        let lost = known > here || cut_off;
         // A file of an older master key, or with a damaged head, is left as it is; so is one of which the end is lost.
-        let lost = known > here;
-        let whole = Head::read(&folder, segment).is_some_and(|head| head.key == keys.newest());
+        let head = Head::read(&folder, segment);
+        let whole = head.is_some_and(|head| head.key == keys.newest());
         let mut file = match file {
             Some(file) if whole && !lost && taken == segment => file,
             file => {
                 // The next head tells that all up to here is on disk.
-                let synced = file.is_some_and(|file| file.sync_all().is_ok());
+                let synced = file.as_ref().is_some_and(|file| file.sync_all().is_ok());
                 let before = match (lost, synced) {
                     (true, _) if known.segment > segment => known,
                     (_, true) => here,
                     (_, false) => Position { segment, offset: 0 },
                 };
-                return Self::begin(state, keys, next, before, lost, told);
+                let next = Self::begin(state, keys, next, before, lost, told)?;
+                if head.is_some()
+                    && synced
+                    && !lost
+                    && let Some(file) = file
+                {
+                    let _ = file.set_len(end.into());
+                }
+                return Ok(next);
             }
         };
-        let room = file.metadata().map_err(failed("read", &path))?.len();
-        let room = u32::try_from(room).unwrap_or(u32::MAX);
         // Behind the last whole frame.
         clear(&mut file, end).map_err(failed("clear the end of", &path))?;
         let key = Self::key(&keys, segment);
@@ -97,7 +108,7 @@ impl Writer {
             segment,
             end,
             synced: end,
-            room,
+            room: size,
             told,
         }
         .tell())
