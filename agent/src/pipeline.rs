@@ -24,7 +24,7 @@ use crate::endpoint;
 use crate::map::{self, Mapper, profiles};
 use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
-use crate::queue::{self, Destination, Queue};
+use crate::queue::{self, Destination, Queue, Trust};
 use crate::spool::{self, Index, Part, Spool};
 use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
 use crate::{clock, control, intake, memory, report, state};
@@ -34,7 +34,7 @@ mod mend;
 mod retire;
 mod upkeep;
 
-pub use build::{Store, build, load_plugins, newest_plugin};
+pub use build::{Store, build, build_trusting, load_plugins, newest_plugin};
 
 /// Files of one source taken in side by side: enough to hide the waiting for the disk, whose syncs they share.
 const SIDE_BY_SIDE: usize = 8;
@@ -86,6 +86,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A bug of ours: a part of the service panicked.
+    #[error("a part of the service ended in a panic; please report it")]
+    Panic,
     /// A profile set.
     #[error(transparent)]
     Profile(#[from] profiles::Error),
@@ -149,6 +152,8 @@ pub struct Agent {
     pub sights: Mutex<BTreeMap<String, Arc<Mutex<Sight>>>>,
     /// What found no room on the disk, bytes, while nothing is taken in.
     paused: Mutex<Option<u64>>,
+    /// Why nothing more can be written down, if so: everything is to be opened anew.
+    broken: Mutex<Option<queue::Error>>,
     /// Rings when there is no room for what is to be taken in.
     pressed: Notify,
     mapper: Mapper,
@@ -203,7 +208,17 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut tur
 impl Error {
     /// Whether it may be well again when everything is opened anew: the journal or the index could not be written any more.
     pub fn may_pass_anew(&self) -> bool {
-        matches!(self, Self::Queue(_))
+        matches!(self, Self::Queue(_) | Self::Panic)
+    }
+
+    /// How far the index may be relied upon after this.
+    pub fn trust_after(&self) -> Trust {
+        let why = report::chain(self);
+        match self {
+            Self::Queue(queue::Error::Index(e)) if e.is_full() => Trust::Memory(why),
+            Self::Queue(queue::Error::Index(_)) | Self::Panic => Trust::Not(why),
+            _ => Trust::AsLeft,
+        }
     }
 }
 
@@ -340,13 +355,13 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
     let mut first_end = Ok(());
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => tracing::info!("stopping"),
-        Some(ended) = tasks.join_next() => first_end = ended.unwrap_or(Ok(())),
+        Some(ended) = tasks.join_next() => first_end = ended.unwrap_or(Err(Error::Panic)),
     }
     // Nobody is left to tell when all tasks have ended by themselves.
     let _ = halt.send(true);
     while let Some(ended) = tasks.join_next().await {
         if first_end.is_ok() {
-            first_end = ended.unwrap_or(Ok(()));
+            first_end = ended.unwrap_or(Err(Error::Panic));
         }
     }
     agent.outages.stop().await?;
@@ -376,9 +391,10 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
             waiting: take_in_what_is_there(agent, &stop).await,
             for_a_person: 0,
         };
+        agent.is_whole()?;
         deliver_what_is_due(agent, at_once, &stop).await?;
         let paused = agent.is_paused();
-        upkeep::tidy(agent).await;
+        upkeep::tidy(agent, false).await;
         // Where that made room on a full disk, what was left in its folder is taken in now.
         if !paused || agent.is_paused() || *stop.borrow() {
             break;
@@ -420,9 +436,7 @@ async fn deliver_what_is_due(agent: &Arc<Agent>, at_once: bool, stop: &signal::R
             tasks.spawn(Arc::clone(courier).run(Until::Idle { at_once }, stop.clone()));
         }
         while let Some(ended) = tasks.join_next().await {
-            if let Ok(ended) = ended {
-                ended?;
-            }
+            ended.unwrap_or(Err(queue::Error::Panic))?;
         }
         // What was damaged and could be made anew is still to be sent.
         if mend::mend_all(agent, &mut HashMap::new()).await == 0 || *stop.borrow() {
@@ -439,9 +453,15 @@ async fn prepare(agent: &Arc<Agent>) -> Result<(), Error> {
         let moved = agent
             .queue
             .reschedule(&id, &schedule.to_string(), |at| schedule.next_window(at), clock::now())
-            .await?;
-        if moved > 0 {
-            tracing::info!(endpoint = %id, moved, "moved to the windows of the changed schedule");
+            .await;
+        match moved {
+            Ok(0) => {}
+            Ok(moved) => tracing::info!(endpoint = %id, moved, "moved to the windows of the changed schedule"),
+            // Sending makes room: what waits for the old windows comes by them, or at the next start by the new ones.
+            Err(e) if e.is_full() => {
+                tracing::warn!(endpoint = %id, why = report::chain(&e), "not moved to the new windows")
+            }
+            Err(e) => return Err(e.into()),
         }
     }
     Ok(())
@@ -482,6 +502,7 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
             // What a share that hangs has not let go by then is taken in after the next start.
             () = async { drop(told.wait_for(|stop| *stop).await); tokio::time::sleep(STOPPING).await } => return Ok(()),
         }
+        agent.is_whole()?;
         if !round.found.is_empty() {
             memory::give_back();
         }
@@ -566,12 +587,29 @@ async fn step(agent: &Arc<Agent>, source: &Source, found: &Found, turn: Turn) ->
                 why = report::chain(&e),
                 "a file was not taken in; it is tried again"
             );
+            agent.doubt(e);
             false
         }
     }
 }
 
 impl Agent {
+    /// After an error of the queue's everything is to be opened anew, but for a full disk.
+    fn doubt(&self, error: StepError) {
+        if let StepError::Queue(e) = error
+            && !e.is_full()
+            && !matches!(e, queue::Error::Snapshot(_))
+        {
+            *self.broken.lock().expect("nothing panics while holding it") = Some(e);
+        }
+    }
+
+    /// Whether what is taken in can still be written down.
+    fn is_whole(&self) -> Result<(), queue::Error> {
+        let broken = self.broken.lock().expect("nothing panics while holding it").take();
+        broken.map_or(Ok(()), Err)
+    }
+
     fn watcher(&self, source: &Source) -> Watcher {
         let watcher = Watcher::new(source.clone());
         self.sights

@@ -5,6 +5,7 @@
 //! deleted at any time. One delivery takes one step at a time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,8 +32,8 @@ mod standing;
 mod tally;
 
 use apply::Start;
-pub use history::ExportRow;
 use history::History;
+pub use history::{ExportRow, Trust};
 use live::Live;
 use rows::Short;
 use tally::Tallies;
@@ -101,6 +102,9 @@ pub enum Error {
     /// A newer version of the visit goes to that endpoint, or has gone.
     #[error("delivery {0} is of an older version of its visit; a newer one goes there, or has gone")]
     Newer(DeliveryId),
+    /// A bug of ours: a step panicked.
+    #[error("a step ended in a panic; please report it")]
+    Panic,
     /// It is being sent at this moment.
     #[error("delivery {0} is being sent at this moment; try again when it is done")]
     Busy(DeliveryId),
@@ -173,11 +177,49 @@ impl Queue {
     /// # Errors
     /// When the journal cannot be used.
     pub fn open(state: &Path, keys: Keys, now: Timestamp) -> Result<Self, Error> {
-        let start = Start::prepare(state, &keys, now);
-        let journal = Journal::open(state, keys.clone(), start.end)?;
+        Self::open_trusting(state, keys, Trust::AsLeft, now)
+    }
+
+    /// The same, where the index is relied upon no further than this. An index that fails, or panics, over what it finds is set
+    /// aside; one that cannot be written is kept in memory.
+    ///
+    /// # Errors
+    /// When the journal cannot be used.
+    pub fn open_trusting(state: &Path, keys: Keys, mut trust: Trust, now: Timestamp) -> Result<Self, Error> {
+        let mut snapshots = Vec::new();
+        loop {
+            let opening = || Self::try_open(state, &keys, &trust, &mut snapshots, now);
+            // sled panics over some of what a power cut leaves.
+            let failed = match panic::catch_unwind(panic::AssertUnwindSafe(opening)) {
+                Ok(Err(Error::Index(e))) => crate::report::chain(&e),
+                Ok(opened) => return opened,
+                Err(panicked) if matches!(trust, Trust::Memory(_)) => panic::resume_unwind(panicked),
+                Err(_) => "it panicked".to_owned(),
+            };
+            tracing::warn!(why = failed, "the index failed");
+            trust = match trust {
+                Trust::AsLeft => Trust::Not(failed),
+                Trust::Not(_) | Trust::Memory(_) => Trust::Memory(failed),
+            };
+        }
+    }
+
+    fn try_open(
+        state: &Path,
+        keys: &Keys,
+        trust: &Trust,
+        snapshots: &mut Vec<String>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let (snapshot, damaged) = snapshot::load(state, keys, now);
+        snapshots.extend(damaged);
+        // The place counts in any case: the journal goes on behind it.
+        let known = snapshot.as_ref().map_or_else(Position::default, |(top, _)| top.end);
+        let journal = Journal::open(state, keys.clone(), known)?;
+        let start = Start::prepare(state, snapshot, trust, now)?;
         let mut queue = Self {
             state: state.to_owned(),
-            keys,
+            keys: keys.clone(),
             history: start.history,
             live: Mutex::new(start.live),
             tallies: Mutex::new(start.tallies),
@@ -185,13 +227,16 @@ impl Queue {
             steps: tokio::sync::Mutex::new(()),
             changes: RwLock::new(()),
             unapplied: AtomicU64::new(0),
-            snapshot: Mutex::new((start.end, 0)),
+            snapshot: Mutex::new((known, 0)),
             came_back: AtomicBool::new(true),
             resting: Mutex::new(start.resting),
             busy: Mutex::default(),
             unknown: Mutex::default(),
             looked: Mutex::default(),
-            damage: Mutex::new(start.damage),
+            damage: Mutex::new(Damage {
+                snapshots: snapshots.clone(),
+                ..start.damage
+            }),
             rebuilt: None,
             asked: Mutex::default(),
             hurt: Mutex::default(),
@@ -199,9 +244,9 @@ impl Queue {
             wake: Notify::new(),
             journal,
         };
-        let read = queue.catch_up(&queue.journal, start.end, start.anew)?;
+        let read = queue.catch_up(start.from.unwrap_or_default(), start.ahead)?;
         // An empty index over an empty journal is a first start, not a rebuilding.
-        if start.anew && read > 0 {
+        if start.from.is_none() && read > 0 {
             queue.rebuilt = Some(now);
         }
         Ok(queue)
@@ -671,11 +716,11 @@ impl Queue {
         if self.journal.end().beyond(last) < every {
             return Ok(());
         }
-        self.snapshot_now(at_stop).await.map(drop)
+        self.snapshot_now().await.map(drop)
     }
 
     /// Takes a snapshot; says whether that was possible.
-    async fn snapshot_now(&self, at_stop: bool) -> Result<bool, Error> {
+    async fn snapshot_now(&self) -> Result<bool, Error> {
         let alone = self.changes.write().await;
         if self.unapplied.load(Ordering::SeqCst) > 0 {
             return Ok(false);
@@ -683,7 +728,6 @@ impl Queue {
         let end = self.journal.end();
         let mut top = snapshot::Top::new(
             end,
-            at_stop,
             self.order.load(Ordering::Relaxed),
             self.lock_tallies().clone(),
             self.history.counts(),

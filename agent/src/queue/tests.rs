@@ -6,6 +6,7 @@ use super::*;
 use crate::spool::Spool;
 
 mod hand;
+mod hit;
 mod model;
 
 fn at(ms: i64) -> Timestamp {
@@ -67,6 +68,24 @@ impl World {
 
     fn reopen(self) -> Self {
         self.reopen_after(|_| ())
+    }
+
+    /// The same, with no more trust in the index than this.
+    fn reopen_trusting(self, trust: Trust) -> Self {
+        let Self {
+            folder,
+            keys,
+            spool,
+            queue,
+        } = self;
+        drop(queue);
+        let queue = Queue::open_trusting(folder.path(), keys.clone(), trust, at(5)).unwrap();
+        Self {
+            folder,
+            keys,
+            spool,
+            queue,
+        }
     }
 
     /// The batch of an export holding these visits, each with a content.
