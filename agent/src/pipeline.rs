@@ -418,7 +418,9 @@ async fn take_in_what_is_there(agent: &Arc<Agent>, stop: &signal::Receiver<bool>
     for source in agent.config.sources.clone() {
         let mut watcher = agent.watcher(&source);
         let pass = watcher.pass(|path, look| agent.done(path, look)).await;
-        retire::retire_left(agent, &source, &pass.left).await.ok();
+        // What cannot go now is tried again at the next pass.
+        let retiring = retire::retire_left(agent, &source, &pass.left);
+        let _ = unless_silent(&watcher.sight(), retiring).await;
         waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
         let taking_in = take_in_all(agent, &source, pass.found, stop);
         // What a share that hangs does not let go of waits for the next pass.
