@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
-use vhr_core::delivery::{Reason, Receipt, Standing};
+use vhr_core::delivery::{Reason, ReasonKind, Receipt, Standing};
+use vhr_core::id::{PluginRef, RecordId};
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 
 use super::*;
-use crate::spool::Spool;
+use crate::spool::{self, Spool};
 
 mod hand;
 mod hit;
