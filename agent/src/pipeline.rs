@@ -180,7 +180,10 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut tur
             received.keep()?;
             let plugin = agent.plugins[&source.plugin].clone();
             // Records, refusals and what was set aside, all counted; and where each record goes.
-            let (batch, destinations) = agent.map(export, plugin.clone(), now).await?;
+            let (batch, mut destinations) = agent.map(export, plugin.clone(), now).await?;
+            if agent.queue.may_have_been_sent(export, false) {
+                mend::leave_doubt(agent, &mut destinations, now);
+            }
             let plugin = Some(map::plugin_ref(&plugin));
             turn.comes().await;
             agent

@@ -157,6 +157,8 @@ pub struct Queue {
     busy: Mutex<HashSet<DeliveryId>>,
     /// Steps of deliveries whose export the journal did not tell of.
     unknown: Mutex<HashMap<DeliveryId, (State, Position)>>,
+    /// Exports that were accepted once, and the journal does not tell any more what became of them.
+    lost: Mutex<HashSet<ExportId>>,
     /// Files of the journal of which not enough could go.
     looked: Mutex<compact::Looked>,
     damage: Mutex<Damage>,
@@ -466,6 +468,10 @@ impl Queue {
 
     fn lock_looked(&self) -> std::sync::MutexGuard<'_, compact::Looked> {
         self.looked.lock().expect("nothing panics while holding it")
+    }
+
+    fn lock_lost(&self) -> std::sync::MutexGuard<'_, HashSet<ExportId>> {
+        self.lost.lock().expect("nothing panics while holding it")
     }
 
     fn lock_resting(&self) -> std::sync::MutexGuard<'_, HashMap<ExportId, Timestamp>> {

@@ -115,6 +115,7 @@ impl Queue {
             );
             self.history.remove_export(export)?;
             self.history.forget_seen(export)?;
+            self.lock_lost().insert(export);
         }
         Ok(read)
     }

@@ -21,6 +21,12 @@ impl Queue {
         self.hurt_bell.notify_one();
     }
 
+    /// Whether an export that is not known may have been sent all the same: the journal that would tell is damaged.
+    /// `has_copy`: there is a copy of it, as of one that was accepted.
+    pub fn may_have_been_sent(&self, export: ExportId, has_copy: bool) -> bool {
+        self.lock_lost().contains(&export) || (has_copy && self.lock_damage().journal > 0)
+    }
+
     /// What is to be mended.
     pub fn take_hurt(&self) -> BTreeSet<ExportId> {
         std::mem::take(&mut self.hurt.lock().expect("nothing panics while holding it"))

@@ -76,6 +76,7 @@ impl Queue {
             resting: Mutex::new(start.resting),
             busy: Mutex::default(),
             unknown: Mutex::default(),
+            lost: Mutex::default(),
             looked: Mutex::default(),
             damage: Mutex::new(Damage {
                 snapshots: snapshots.clone(),
