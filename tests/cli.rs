@@ -202,6 +202,18 @@ fn a_plugin_of_no_use_stops_the_start_and_says_which() {
 }
 
 #[test]
+fn status_tells_since_when_the_service_runs() {
+    let world = World::new();
+    let service = world.service();
+    let since = || world.run(&["status", "--json"]).with(0).json();
+    let (first, second) = (since(), since());
+    assert_eq!(first["since"], second["since"]);
+    assert_ne!(first["at"], second["at"]);
+    assert_ne!(first["since"], first["at"]);
+    drop(service);
+}
+
+#[test]
 fn status_before_the_first_start_ends_with_3() {
     let world = World::new();
     let done = world.run(&["status"]).with(3);

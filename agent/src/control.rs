@@ -84,7 +84,7 @@ async fn listen(dir: &Path) -> Listener {
     }
 }
 
-async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, agent: &Agent) -> io::Result<()> {
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, agent: &Arc<Agent>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     in_time(PATIENCE, (&mut stream).take(MAX_REQUEST).read_line(&mut line)).await?;
@@ -93,8 +93,10 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, agent: &Agent) -> io:
             status: Box::new(status::of_agent(agent, true, clock::now())),
         },
         Ok(request) => {
-            let answering = async { Ok(desk::answer(&agent.desk(), request.clone()).await) };
-            in_time(patience(&request), answering).await?
+            let (agent, asked) = (Arc::clone(agent), request.clone());
+            // It goes on to its end though nobody waits for it any more: what is written down must be known here, too.
+            let answering = tokio::spawn(async move { desk::answer(&agent.desk(), asked).await });
+            in_time(patience(&request), async { answering.await.map_err(io::Error::other) }).await?
         }
         Err(e) => Reply::Failed {
             why: format!("the request does not read: {e}"),

@@ -242,9 +242,7 @@ impl Courier {
                     settling.spawn(async move { courier.settle(taken, outcome, last_pass, patience).await });
                 }
                 Some(settled) = settling.join_next() => {
-                    if let Ok(settled) = settled {
-                        settled?;
-                    }
+                    settled.unwrap_or(Err(queue::Error::Panic))?;
                 }
                 () = woken => {}
                 () = tokio::time::sleep(nap) => {}
@@ -480,9 +478,7 @@ impl Courier {
                 }
             }
             while let Some(settled) = settling.join_next().await {
-                if let Ok(settled) = settled {
-                    settled?;
-                }
+                settled.unwrap_or(Err(queue::Error::Panic))?;
             }
             Ok(())
         };

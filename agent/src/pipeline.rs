@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot, watch as signal};
-use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use tokio::sync::{Notify, watch as signal};
+use tokio::task::{JoinSet, spawn_blocking};
 use vhr_core::config::{self, Config, Kind, Source};
 use vhr_core::delivery::{ReasonKind, State};
 use vhr_core::id::{EndpointId, ExportId};
@@ -24,7 +24,7 @@ use crate::endpoint;
 use crate::map::{self, Mapper, profiles};
 use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
-use crate::queue::{self, Destination, Queue};
+use crate::queue::{self, Destination, Queue, Trust};
 use crate::spool::{self, Index, Part, Spool};
 use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
 use crate::{clock, control, intake, memory, report, state};
@@ -32,14 +32,13 @@ use crate::{clock, control, intake, memory, report, state};
 mod build;
 mod mend;
 mod retire;
+mod side;
 mod upkeep;
 
-pub use build::{Store, build, load_plugins, newest_plugin};
+use side::{Turn, take_in_all};
 
-/// Files of one source taken in side by side: enough to hide the waiting for the disk, whose syncs they share.
-const SIDE_BY_SIDE: usize = 8;
-/// They are together no larger than this, bytes, unless a single one is.
-const TOGETHER: u64 = 16 * 1024 * 1024;
+pub use build::{Store, build, build_trusting, load_plugins, newest_plugin};
+
 /// When stopping, a file that is being taken in is given this long.
 const STOPPING: Duration = Duration::from_secs(20);
 /// A claim that takes longer is told as trouble: a large file over a slow line takes minutes.
@@ -86,6 +85,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A bug of ours: a part of the service panicked.
+    #[error("a part of the service ended in a panic; please report it")]
+    Panic,
     /// A profile set.
     #[error(transparent)]
     Profile(#[from] profiles::Error),
@@ -149,6 +151,8 @@ pub struct Agent {
     pub sights: Mutex<BTreeMap<String, Arc<Mutex<Sight>>>>,
     /// What found no room on the disk, bytes, while nothing is taken in.
     paused: Mutex<Option<u64>>,
+    /// Why nothing more can be written down, if so: everything is to be opened anew.
+    broken: Mutex<Option<queue::Error>>,
     /// Rings when there is no room for what is to be taken in.
     pressed: Notify,
     mapper: Mapper,
@@ -176,7 +180,10 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut tur
             received.keep()?;
             let plugin = agent.plugins[&source.plugin].clone();
             // Records, refusals and what was set aside, all counted; and where each record goes.
-            let (batch, destinations) = agent.map(export, plugin.clone(), now).await?;
+            let (batch, mut destinations) = agent.map(export, plugin.clone(), now).await?;
+            if agent.queue.may_have_been_sent(export, false) {
+                mend::leave_doubt(agent, &mut destinations, now);
+            }
             let plugin = Some(map::plugin_ref(&plugin));
             turn.comes().await;
             agent
@@ -203,7 +210,17 @@ pub async fn take_in(agent: &Arc<Agent>, source: &Source, found: &Found, mut tur
 impl Error {
     /// Whether it may be well again when everything is opened anew: the journal or the index could not be written any more.
     pub fn may_pass_anew(&self) -> bool {
-        matches!(self, Self::Queue(_))
+        matches!(self, Self::Queue(_) | Self::Panic)
+    }
+
+    /// How far the index may be relied upon after this.
+    pub fn trust_after(&self) -> Trust {
+        let why = report::chain(self);
+        match self {
+            Self::Queue(queue::Error::Index(e)) if e.is_full() => Trust::Memory(why),
+            Self::Queue(queue::Error::Index(_)) | Self::Panic => Trust::Not(why),
+            _ => Trust::AsLeft,
+        }
     }
 }
 
@@ -340,13 +357,13 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
     let mut first_end = Ok(());
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => tracing::info!("stopping"),
-        Some(ended) = tasks.join_next() => first_end = ended.unwrap_or(Ok(())),
+        Some(ended) = tasks.join_next() => first_end = ended.unwrap_or(Err(Error::Panic)),
     }
     // Nobody is left to tell when all tasks have ended by themselves.
     let _ = halt.send(true);
     while let Some(ended) = tasks.join_next().await {
         if first_end.is_ok() {
-            first_end = ended.unwrap_or(Ok(()));
+            first_end = ended.unwrap_or(Err(Error::Panic));
         }
     }
     agent.outages.stop().await?;
@@ -376,9 +393,10 @@ pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool
             waiting: take_in_what_is_there(agent, &stop).await,
             for_a_person: 0,
         };
+        agent.is_whole()?;
         deliver_what_is_due(agent, at_once, &stop).await?;
         let paused = agent.is_paused();
-        upkeep::tidy(agent).await;
+        upkeep::tidy(agent, false).await;
         // Where that made room on a full disk, what was left in its folder is taken in now.
         if !paused || agent.is_paused() || *stop.borrow() {
             break;
@@ -402,7 +420,9 @@ async fn take_in_what_is_there(agent: &Arc<Agent>, stop: &signal::Receiver<bool>
     for source in agent.config.sources.clone() {
         let mut watcher = agent.watcher(&source);
         let pass = watcher.pass(|path, look| agent.done(path, look)).await;
-        retire::retire_left(agent, &source, &pass.left).await.ok();
+        // What cannot go now is tried again at the next pass.
+        let retiring = retire::retire_left(agent, &source, &pass.left);
+        let _ = unless_silent(&watcher.sight(), retiring).await;
         waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
         let taking_in = take_in_all(agent, &source, pass.found, stop);
         // What a share that hangs does not let go of waits for the next pass.
@@ -420,9 +440,7 @@ async fn deliver_what_is_due(agent: &Arc<Agent>, at_once: bool, stop: &signal::R
             tasks.spawn(Arc::clone(courier).run(Until::Idle { at_once }, stop.clone()));
         }
         while let Some(ended) = tasks.join_next().await {
-            if let Ok(ended) = ended {
-                ended?;
-            }
+            ended.unwrap_or(Err(queue::Error::Panic))?;
         }
         // What was damaged and could be made anew is still to be sent.
         if mend::mend_all(agent, &mut HashMap::new()).await == 0 || *stop.borrow() {
@@ -439,9 +457,15 @@ async fn prepare(agent: &Arc<Agent>) -> Result<(), Error> {
         let moved = agent
             .queue
             .reschedule(&id, &schedule.to_string(), |at| schedule.next_window(at), clock::now())
-            .await?;
-        if moved > 0 {
-            tracing::info!(endpoint = %id, moved, "moved to the windows of the changed schedule");
+            .await;
+        match moved {
+            Ok(0) => {}
+            Ok(moved) => tracing::info!(endpoint = %id, moved, "moved to the windows of the changed schedule"),
+            // Sending makes room: what waits for the old windows comes by them, or at the next start by the new ones.
+            Err(e) if e.is_full() => {
+                tracing::warn!(endpoint = %id, why = report::chain(&e), "not moved to the new windows")
+            }
+            Err(e) => return Err(e.into()),
         }
     }
     Ok(())
@@ -482,6 +506,7 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
             // What a share that hangs has not let go by then is taken in after the next start.
             () = async { drop(told.wait_for(|stop| *stop).await); tokio::time::sleep(STOPPING).await } => return Ok(()),
         }
+        agent.is_whole()?;
         if !round.found.is_empty() {
             memory::give_back();
         }
@@ -492,86 +517,23 @@ async fn watch(agent: Arc<Agent>, source: Source, mut stop: signal::Receiver<boo
     }
 }
 
-/// Takes in files, a few side by side, and has them accepted in their order: of two versions of a visit the later is the
-/// newer. Says how many are not dealt with.
-async fn take_in_all(agent: &Arc<Agent>, source: &Source, files: Vec<Found>, stop: &signal::Receiver<bool>) -> u64 {
-    let mut steps = JoinSet::new();
-    let (mut undone, mut together) = (0, 0);
-    let mut before = None;
-    for found in files {
-        if *stop.borrow() {
-            break;
-        }
-        // It stays where it is, and comes up again at the next look.
-        if !agent.has_room(found.look.size) {
-            undone += 1;
-            continue;
-        }
-        let size = found.look.size;
-        while steps.len() >= SIDE_BY_SIDE || (!steps.is_empty() && together + size > TOGETHER) {
-            let (done, size) = ended(steps.join_next().await);
-            undone += u64::from(!done);
-            together -= size;
-        }
-        together += size;
-        let (done, next) = oneshot::channel();
-        let turn = Turn {
-            before: before.replace(next),
-            _done: done,
-        };
-        let (agent, source) = (Arc::clone(agent), source.clone());
-        // A panic is a bug of ours; the others go on.
-        let step = tokio::spawn(async move { step(&agent, &source, &found, turn).await });
-        steps.spawn(async move { (step.await.unwrap_or(false), size) });
-    }
-    while !steps.is_empty() {
-        undone += u64::from(!ended(steps.join_next().await).0);
-    }
-    undone
-}
-
-/// Whether a file was dealt with, and its size.
-fn ended(step: Option<Result<(bool, u64), JoinError>>) -> (bool, u64) {
-    step.and_then(Result::ok).unwrap_or_default()
-}
-
-/// A place in the order in which files are accepted.
-#[derive(Debug)]
-pub struct Turn {
-    before: Option<oneshot::Receiver<()>>,
-    /// Dropped when the file is dealt with, however it ended: then it is the next one's turn.
-    _done: oneshot::Sender<()>,
-}
-
-impl Turn {
-    /// Waits until all before it are dealt with.
-    async fn comes(&mut self) {
-        if let Some(before) = self.before.take() {
-            // Nothing is ever sent: that the other end is gone is the message.
-            let _ = before.await;
-        }
-    }
-}
-
-/// Takes in one file; one bad file never stops the others. Says whether it is dealt with.
-async fn step(agent: &Arc<Agent>, source: &Source, found: &Found, turn: Turn) -> bool {
-    match take_in(agent, source, found, turn).await {
-        Ok(TakenIn::NotYet) => false,
-        Ok(TakenIn::Known | TakenIn::Accepted) => true,
-        Err(e) => {
-            // The name may hold a patient's: the size has to do.
-            tracing::warn!(
-                source = source.name,
-                bytes = found.look.size,
-                why = report::chain(&e),
-                "a file was not taken in; it is tried again"
-            );
-            false
-        }
-    }
-}
-
 impl Agent {
+    /// After an error of the queue's everything is to be opened anew, but for a full disk.
+    fn doubt(&self, error: StepError) {
+        if let StepError::Queue(e) = error
+            && !e.is_full()
+            && !matches!(e, queue::Error::Snapshot(_))
+        {
+            *self.broken.lock().expect("nothing panics while holding it") = Some(e);
+        }
+    }
+
+    /// Whether what is taken in can still be written down.
+    fn is_whole(&self) -> Result<(), queue::Error> {
+        let broken = self.broken.lock().expect("nothing panics while holding it").take();
+        broken.map_or(Ok(()), Err)
+    }
+
     fn watcher(&self, source: &Source) -> Watcher {
         let watcher = Watcher::new(source.clone());
         self.sights

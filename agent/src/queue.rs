@@ -4,35 +4,37 @@
 //! when it has ended (`history.rs`). Both are made from the journal at each start, from the newest snapshot on, and can be
 //! deleted at any time. One delivery takes one step at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Notify, RwLock};
-use vhr_core::delivery::{InDoubt, ReasonKind, State};
-use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
+use vhr_core::delivery::{InDoubt, State};
+use vhr_core::id::{DeliveryId, EndpointId, ExportId};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::time::Timestamp;
 
-use crate::journal::{self, Accepted, Counts, Entry, First, Journal, Position, Sync};
+use crate::journal::{self, Counts, Entry, Journal, Position, Sync};
 use crate::keys::Keys;
-use crate::spool::{self, RecordRow};
+use crate::spool::RecordRow;
 
+mod accept;
 mod apply;
 mod aside;
 mod compact;
 mod history;
 mod live;
 mod look;
+mod mend;
+mod open;
 mod rows;
 mod snapshot;
 mod standing;
 mod tally;
 
-use apply::Start;
-pub use history::ExportRow;
 use history::History;
+pub use history::{ExportRow, Trust};
 use live::Live;
 use rows::Short;
 use tally::Tallies;
@@ -101,6 +103,9 @@ pub enum Error {
     /// A newer version of the visit goes to that endpoint, or has gone.
     #[error("delivery {0} is of an older version of its visit; a newer one goes there, or has gone")]
     Newer(DeliveryId),
+    /// A bug of ours: a step panicked.
+    #[error("a step ended in a panic; please report it")]
+    Panic,
     /// It is being sent at this moment.
     #[error("delivery {0} is being sent at this moment; try again when it is done")]
     Busy(DeliveryId),
@@ -152,6 +157,8 @@ pub struct Queue {
     busy: Mutex<HashSet<DeliveryId>>,
     /// Steps of deliveries whose export the journal did not tell of.
     unknown: Mutex<HashMap<DeliveryId, (State, Position)>>,
+    /// Exports that were accepted once, and the journal does not tell any more what became of them.
+    lost: Mutex<HashSet<ExportId>>,
     /// Files of the journal of which not enough could go.
     looked: Mutex<compact::Looked>,
     damage: Mutex<Damage>,
@@ -167,46 +174,6 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Opens the queue of the state folder and the journal it lives by. Memory and index are brought up to date with the
-    /// journal, or built anew.
-    ///
-    /// # Errors
-    /// When the journal cannot be used.
-    pub fn open(state: &Path, keys: Keys, now: Timestamp) -> Result<Self, Error> {
-        let start = Start::prepare(state, &keys, now);
-        let journal = Journal::open(state, keys.clone(), start.end)?;
-        let mut queue = Self {
-            state: state.to_owned(),
-            keys,
-            history: start.history,
-            live: Mutex::new(start.live),
-            tallies: Mutex::new(start.tallies),
-            order: AtomicU64::new(start.order),
-            steps: tokio::sync::Mutex::new(()),
-            changes: RwLock::new(()),
-            unapplied: AtomicU64::new(0),
-            snapshot: Mutex::new((start.end, 0)),
-            came_back: AtomicBool::new(true),
-            resting: Mutex::new(start.resting),
-            busy: Mutex::default(),
-            unknown: Mutex::default(),
-            looked: Mutex::default(),
-            damage: Mutex::new(start.damage),
-            rebuilt: None,
-            asked: Mutex::default(),
-            hurt: Mutex::default(),
-            hurt_bell: Notify::new(),
-            wake: Notify::new(),
-            journal,
-        };
-        let read = queue.catch_up(&queue.journal, start.end, start.anew)?;
-        // An empty index over an empty journal is a first start, not a rebuilding.
-        if start.anew && read > 0 {
-            queue.rebuilt = Some(now);
-        }
-        Ok(queue)
-    }
-
     /// When memory and index were built anew at this start, from the whole journal.
     pub fn rebuilt(&self) -> Option<Timestamp> {
         self.rebuilt
@@ -223,151 +190,6 @@ impl Queue {
     /// When the index fails.
     pub fn counts(&self, export: ExportId) -> Result<Option<Counts>, Error> {
         Ok(self.history.export(export)?.map(|row| row.counts))
-    }
-
-    /// Accepts an export whose copy and batch are on disk: writes down every delivery that is made of it. Older versions of
-    /// the same visits that have not left are superseded. When this returns, the export is accepted.
-    ///
-    /// # Errors
-    /// When it could not be written down; then it is not accepted.
-    pub async fn accept(
-        &self,
-        export: ExportId,
-        source: &str,
-        plugin: Option<PluginRef>,
-        batch: &spool::Index,
-        destinations: &[Destination],
-        now: Timestamp,
-    ) -> Result<Counts, Error> {
-        let _one_at_a_time = self.steps.lock().await;
-        // Two files with one content may be taken in side by side: the second finds it done.
-        if let Some(counts) = self.counts(export)? {
-            return Ok(counts);
-        }
-        let (mut deliveries, mut superseded) = (Vec::new(), Vec::new());
-        let mut known = vec![!destinations.is_empty(); batch.mapped.len()];
-        for destination in destinations {
-            let mut firsts: Vec<First> = Vec::new();
-            let mut within = BTreeMap::new();
-            for ((row, first), known) in batch.mapped.iter().zip(&destination.first).zip(&mut known) {
-                if self.is_known(&destination.endpoint, row, within.get(&row.visit).copied())? {
-                    continue;
-                }
-                *known = false;
-                within.insert(row.visit, row);
-                // What is there of older versions has no more to say, even where the new one does not go.
-                let overtaken = self.overtaken(&destination.endpoint, &row.visit).into_iter();
-                superseded.extend(overtaken.map(|id| (id, row.record)));
-                let Some(state) = first else { continue };
-                match firsts.iter_mut().find(|first| first.state == *state) {
-                    Some(first) => first.seqs.push(row.seq),
-                    None => firsts.push(First {
-                        endpoint: destination.endpoint.clone(),
-                        seqs: vec![row.seq],
-                        state: state.clone(),
-                    }),
-                }
-            }
-            deliveries.append(&mut firsts);
-        }
-        superseded.sort();
-        superseded.dedup_by(|a, b| a.0 == b.0);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let counts = Counts {
-            found: batch.found,
-            mapped: count(batch.mapped.len()),
-            refused: count(batch.refused.len()),
-            set_aside: count(batch.set_aside.len()),
-            known: count(known.iter().filter(|known| **known).count()),
-            files_set_aside: u32::from(batch.file.is_some()),
-        };
-        let sent: HashSet<u32> = deliveries.iter().flat_map(|first| first.seqs.iter().copied()).collect();
-        let records = batch.mapped.iter().filter(|row| sent.contains(&row.seq)).cloned();
-        let accepted = Accepted {
-            export,
-            at: now,
-            source: source.to_owned(),
-            plugin,
-            counts,
-            deliveries,
-            records: records.collect(),
-            order: self.order.load(Ordering::Relaxed),
-            superseded,
-        };
-        let told: Vec<Entry> = accepted
-            .records
-            .iter()
-            .flat_map(|row| self.told_before(row.record))
-            .map(|(id, state)| step(&id, now, &state))
-            .collect();
-        self.write(
-            vec![Entry::Accepted(accepted)].into_iter().chain(told).collect(),
-            Sync::Now,
-        )
-        .await?;
-        self.wake.notify_waiters();
-        Ok(counts)
-    }
-
-    /// Whether an endpoint has this version of a visit, or will have it without anybody's doing, or may have it: the same
-    /// content, and not unsigned where this one is signed. What was refused there is not known: it comes again because
-    /// somebody put it right.
-    fn is_known(&self, endpoint: &EndpointId, row: &RecordRow, within: Option<&RecordRow>) -> Result<bool, Error> {
-        let same = |content: [u8; 16], signed: bool| content == row.content && (signed || !row.signed);
-        if let Some(before) = within {
-            return Ok(same(before.content, before.signed));
-        }
-        let live = {
-            let live = self.lock_live();
-            live.of_visit(endpoint, &row.visit)
-                .next_back()
-                .map(|(order, record, state)| {
-                    let stands = match state {
-                        Short::Waiting { .. } | Short::Sending { .. } | Short::Delivered { .. } => true,
-                        Short::Parked { kind, .. } => *kind == ReasonKind::InDoubt,
-                        Short::Superseded { .. } => false,
-                    };
-                    (order, stands && same(record.row.content, record.row.signed))
-                })
-        };
-        let ended = self.history.newest(endpoint, &row.visit)?;
-        let ended = ended.map(|newest| (newest.order, newest.delivered && same(newest.content, newest.signed)));
-        // What is sent once more is in both: where it stands now counts.
-        let newest = ended.into_iter().chain(live).max_by_key(|(order, _)| *order);
-        Ok(newest.is_some_and(|(_, known)| known))
-    }
-
-    /// Deliveries of older versions that a newer one takes the place of: all but what is on its way.
-    fn overtaken(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Vec<DeliveryId> {
-        let (live, busy) = (self.lock_live(), self.lock_busy());
-        live.of_visit(endpoint, visit)
-            .filter(|(_, _, state)| !state.is_final() && !matches!(state, Short::Sending { .. }))
-            .map(|(_, record, _)| DeliveryId {
-                record: record.row.record,
-                endpoint: endpoint.clone(),
-            })
-            .filter(|id| !busy.contains(id))
-            .collect()
-    }
-
-    /// The newest version of the delivery's visit at its endpoint, where that is another record.
-    fn newer(&self, id: &DeliveryId) -> Result<Option<RecordId>, Error> {
-        let Some(row) = self.delivery(id)? else {
-            return Ok(None);
-        };
-        let newest = self.newest(&id.endpoint, &row.visit)?;
-        Ok(newest.filter(|(order, _)| *order > row.order).map(|(_, record)| record))
-    }
-
-    /// The newest version of a visit at an endpoint, and its place in the order of acceptance.
-    fn newest(&self, endpoint: &EndpointId, visit: &[u8; 16]) -> Result<Option<(u64, RecordId)>, Error> {
-        let live = {
-            let live = self.lock_live();
-            let newest = live.of_visit(endpoint, visit).next_back();
-            newest.map(|(order, record, _)| (order, record.row.record))
-        };
-        let ended = self.history.newest(endpoint, visit)?;
-        Ok(live.max(ended.map(|newest| (newest.order, newest.record))))
     }
 
     /// Chooses up to `want` deliveries that may be sent now; nobody else touches them until they are settled. With
@@ -604,104 +426,6 @@ impl Queue {
         Ok(self.history.forget_seen(export)?)
     }
 
-    /// Something of an export did not read: it is to be mended.
-    pub fn hurt(&self, export: ExportId) {
-        self.hurt
-            .lock()
-            .expect("nothing panics while holding it")
-            .insert(export);
-        self.hurt_bell.notify_one();
-    }
-
-    /// What is to be mended.
-    pub fn take_hurt(&self) -> BTreeSet<ExportId> {
-        std::mem::take(&mut self.hurt.lock().expect("nothing panics while holding it"))
-    }
-
-    /// The batch of an export was made anew. What was parked because it did not read is sent again; a record that the plugin
-    /// makes otherwise now takes the place of the one it was.
-    ///
-    /// # Errors
-    /// When it could not be written down.
-    pub async fn moved(&self, export: ExportId, rows: &[RecordRow], now: Timestamp) -> Result<(), Error> {
-        let _one_at_a_time = self.steps.lock().await;
-        let by_seq: HashMap<u32, &RecordRow> = rows.iter().map(|row| (row.seq, row)).collect();
-        let mut moved = Vec::new();
-        for old in self.live_rows(export) {
-            if let Some(new) = by_seq.get(&old.seq) {
-                moved.push((old.record, (*new).clone()));
-            }
-        }
-        let entry = Entry::Moved {
-            export,
-            at: now,
-            rows: moved,
-            order: self.order.load(Ordering::Relaxed),
-        };
-        self.write(vec![entry], Sync::Now).await
-    }
-
-    /// Deliveries of an export that were parked because something did not read may be tried again.
-    ///
-    /// # Errors
-    /// When it could not be written down.
-    pub async fn mended(&self, export: ExportId, now: Timestamp) -> Result<usize, Error> {
-        let _one_at_a_time = self.steps.lock().await;
-        let mut entries = Vec::new();
-        for (id, row) in self.live_of(export) {
-            if matches!(&row.state, State::Parked(reason) if reason.kind == ReasonKind::Damaged)
-                && self.newer(&id)?.is_none()
-            {
-                entries.push(step(&id, now, &State::new(now)));
-            }
-        }
-        let mended = entries.len();
-        self.write(entries, Sync::Now).await?;
-        self.wake.notify_waiters();
-        Ok(mended)
-    }
-
-    /// Takes a snapshot where the journal has grown since the last one, so that the next start has little to catch up with.
-    ///
-    /// # Errors
-    /// When it cannot be written; everything is in the journal all the same.
-    pub async fn snapshot(&self, at_stop: bool) -> Result<(), Error> {
-        let (last, size) = *self.snapshot.lock().expect("nothing panics while holding it");
-        let every = if at_stop { 1 } else { SNAPSHOT_EVERY.max(2 * size) };
-        if self.journal.end().beyond(last) < every {
-            return Ok(());
-        }
-        self.snapshot_now(at_stop).await.map(drop)
-    }
-
-    /// Takes a snapshot; says whether that was possible.
-    async fn snapshot_now(&self, at_stop: bool) -> Result<bool, Error> {
-        let alone = self.changes.write().await;
-        if self.unapplied.load(Ordering::SeqCst) > 0 {
-            return Ok(false);
-        }
-        let end = self.journal.end();
-        let mut top = snapshot::Top::new(
-            end,
-            at_stop,
-            self.order.load(Ordering::Relaxed),
-            self.lock_tallies().clone(),
-            self.history.counts(),
-        );
-        top.resting = self
-            .lock_resting()
-            .iter()
-            .map(|(export, since)| (*export, *since))
-            .collect();
-        let made = snapshot::make(top, &self.lock_live());
-        drop(alone);
-        // First what it relies on, then the snapshot itself.
-        self.history.sync(&self.state)?;
-        let size = made.write(&self.state, &self.keys).map_err(Error::Snapshot)?;
-        *self.snapshot.lock().expect("nothing panics while holding it") = (end, size);
-        Ok(true)
-    }
-
     async fn write_step(&self, id: &DeliveryId, state: &State, sync: Sync, now: Timestamp) -> Result<(), Error> {
         self.write(vec![step(id, now, state)], sync).await
     }
@@ -744,6 +468,10 @@ impl Queue {
 
     fn lock_looked(&self) -> std::sync::MutexGuard<'_, compact::Looked> {
         self.looked.lock().expect("nothing panics while holding it")
+    }
+
+    fn lock_lost(&self) -> std::sync::MutexGuard<'_, HashSet<ExportId>> {
+        self.lost.lock().expect("nothing panics while holding it")
     }
 
     fn lock_resting(&self) -> std::sync::MutexGuard<'_, HashMap<ExportId, Timestamp>> {

@@ -17,6 +17,7 @@ use crate::spool::{self, Spool};
 pub fn of_agent(agent: &Agent, running: bool, now: Timestamp) -> Status {
     let mut status = of_queue(&agent.config, &agent.queue, &agent.spool, now);
     status.running = running;
+    status.since = agent.since.to_rfc3339();
     status.storage.input_paused = agent.is_paused().then(|| {
         said!(
             "ổ đĩa của {dir} sắp đầy: tạm ngừng nhận tệp mới (tệp vẫn nằm nguyên ở thư mục nguồn), vẫn gửi tiếp; hãy giải phóng chỗ",

@@ -144,7 +144,7 @@ impl Receipts {
                         _ => None,
                     });
                     let earlier = stood.earlier.iter().map(|(endpoint, receipt)| (endpoint, receipt));
-                    for (endpoint, receipt) in earlier.chain(last) {
+                    for (endpoint, receipt) in last.chain(earlier) {
                         let id = DeliveryId {
                             record: stood.row.record,
                             endpoint: endpoint.clone(),
@@ -168,7 +168,7 @@ impl Receipts {
         let Some(time) = self.wanted.time(receipt) else {
             return;
         };
-        if key.is_none() && !self.told.insert((delivery.clone(), receipt.at)) {
+        if !self.told.insert((delivery.clone(), receipt.at)) {
             return;
         }
         let place = self.places.get(&delivery.record).copied();

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use vhr_core::config::{self, Config};
 
 use super::{ConfigOption, runtime};
+use crate::queue::Trust;
 use crate::report::{Exit, Failure};
 use crate::{pipeline, report, state};
 
@@ -36,8 +37,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
         if !options.once {
             return serve(&config, stop).await;
         }
-        let agent = pipeline::build(config).map_err(stopped)?;
-        let left = pipeline::once(&agent, options.now, stop).await.map_err(stopped)?;
+        let left = once(&config, options.now, &stop).await?;
         if left.for_a_person > 0 {
             eprintln!(
                 "{} mục cần người xem: `vhr-agent queue ls` ({} items need a person)",
@@ -60,15 +60,24 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
 /// Runs the service until it is told to stop. Where the journal or the index could not be written any more, everything is
 /// opened anew from what is on the disk, for as long as that helps.
 async fn serve(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Exit, Failure> {
-    let mut wait = SOON;
+    let (mut wait, mut trust) = (SOON, Trust::AsLeft);
+    let mut ran = false;
     loop {
         let began = Instant::now();
-        let agent = pipeline::build(config.clone()).map_err(stopped)?;
-        match pipeline::run(agent, stop.clone()).await {
-            Err(e) if e.may_pass_anew() && !*stop.borrow() => {
-                tracing::error!(why = report::chain(&e), "stopped working; everything is opened anew");
+        match pipeline::build_trusting(config.clone(), trust.clone()) {
+            Ok(agent) => {
+                ran = true;
+                match pipeline::run(agent, stop.clone()).await {
+                    Err(e) if e.may_pass_anew() && !*stop.borrow() => {
+                        tracing::error!(why = report::chain(&e), "stopped working; everything is opened anew");
+                        trust = doubted(&trust, e.trust_after());
+                    }
+                    ended => return ended.map_err(stopped).map(|()| Exit::Well),
+                }
             }
-            ended => return ended.map_err(stopped).map(|()| Exit::Well),
+            // A thread that a share holds may still have the state folder.
+            Err(e) if ran => tracing::error!(why = report::chain(&e), "cannot be opened anew; it is tried again"),
+            Err(e) => return Err(stopped(e)),
         }
         wait = if began.elapsed() > LATE {
             SOON
@@ -79,6 +88,29 @@ async fn serve(config: &Config, mut stop: watch::Receiver<bool>) -> Result<Exit,
             () = tokio::time::sleep(wait) => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(Exit::Well),
         }
+    }
+}
+
+/// One pass. Where the index fails on the way, once more without it.
+async fn once(config: &Config, now: bool, stop: &watch::Receiver<bool>) -> Result<pipeline::Left, Failure> {
+    let mut trust = Trust::AsLeft;
+    loop {
+        let agent = pipeline::build_trusting(config.clone(), trust.clone()).map_err(stopped)?;
+        match pipeline::once(&agent, now, stop.clone()).await {
+            Err(e) if e.trust_after() != Trust::AsLeft && !matches!(trust, Trust::Memory(_)) => {
+                tracing::error!(why = report::chain(&e), "stopped working; everything is opened anew");
+                trust = doubted(&trust, e.trust_after());
+            }
+            ended => return ended.map_err(stopped),
+        }
+    }
+}
+
+/// An index that was set aside and fails again is kept in memory.
+fn doubted(before: &Trust, after: Trust) -> Trust {
+    match (before, after) {
+        (Trust::Not(_) | Trust::Memory(_), Trust::Not(why)) => Trust::Memory(why),
+        (_, after) => after,
     }
 }
 

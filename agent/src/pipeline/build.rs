@@ -15,7 +15,7 @@ use crate::keys::Keys;
 use crate::map::{self, Mapper, profiles};
 use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
-use crate::queue::Queue;
+use crate::queue::{Queue, Trust};
 use crate::spool::Spool;
 use crate::{clock, frame, memory, state};
 
@@ -24,6 +24,14 @@ use crate::{clock, frame, memory, state};
 /// # Errors
 /// When something that the configuration needs is not there or of no use.
 pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
+    build_trusting(config, Trust::AsLeft)
+}
+
+/// The same, where the queue's index is relied upon no further than this.
+///
+/// # Errors
+/// When something that the configuration needs is not there or of no use.
+pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error> {
     let now = clock::now();
     let plugins = load_plugins(&config)?;
     let facility_name = Some(config.site.name.as_str()).filter(|name| !name.is_empty());
@@ -44,7 +52,7 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         spool,
         keys,
         lock,
-    } = Store::open(&config.storage, now)?;
+    } = Store::open_trusting(&config.storage, trust, now)?;
     let keyed = keys.keyed();
     let outages = Arc::new(Outages::resume(&config, Arc::clone(&queue), now));
     let couriers = config.endpoints.iter().zip(wires).map(|(endpoint, wire)| {
@@ -63,6 +71,7 @@ pub fn build(config: Config) -> Result<Arc<Agent>, Error> {
         outages,
         sights: Mutex::default(),
         paused: Mutex::default(),
+        broken: Mutex::default(),
         pressed: Notify::new(),
         mapper: Mapper {
             facility: config.site.facility.clone(),
@@ -95,13 +104,21 @@ impl Store {
     /// # Errors
     /// When another process has it open, or it cannot be used.
     pub fn open(storage: &config::Storage, now: Timestamp) -> Result<Self, Error> {
+        Self::open_trusting(storage, Trust::AsLeft, now)
+    }
+
+    /// The same, where the queue's index is relied upon no further than this.
+    ///
+    /// # Errors
+    /// When another process has it open, or it cannot be used.
+    pub fn open_trusting(storage: &config::Storage, trust: Trust, now: Timestamp) -> Result<Self, Error> {
         let dir = &storage.dir;
         state::make_private(dir)?;
         let lock = state::lock(dir)?;
         state::own_folders(dir, now)?;
         let keys = state::prepare(storage, now)?;
         let spool = Spool::open(dir, keys.clone())?;
-        let queue = Queue::open(dir, keys.clone(), now)?;
+        let queue = Queue::open_trusting(dir, keys.clone(), trust, now)?;
         Ok(Self {
             queue: Arc::new(queue),
             spool,

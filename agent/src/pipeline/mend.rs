@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch as signal;
 use tokio::task::spawn_blocking;
+use vhr_core::delivery::{InDoubt, ReasonKind, State};
 use vhr_core::id::ExportId;
+use vhr_core::said;
 use vhr_core::time::Timestamp;
 
 use super::{Agent, Error, StepError};
+use crate::queue::Destination;
 use crate::spool::{self, Index, Part};
 use crate::{clock, map, report};
 
@@ -127,13 +130,34 @@ async fn take_in_again(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> 
         return Ok(false);
     };
     let plugin = agent.plugins[&source.plugin].clone();
-    let (batch, destinations) = agent.map(export, plugin.clone(), now).await?;
+    let (batch, mut destinations) = agent.map(export, plugin.clone(), now).await?;
+    if agent.queue.may_have_been_sent(export, true) {
+        leave_doubt(agent, &mut destinations, now);
+    }
     let plugin = Some(map::plugin_ref(&plugin));
     agent
         .queue
         .accept(export, &source.name, plugin, &batch, &destinations, now)
         .await?;
     Ok(true)
+}
+
+/// Where sending twice does harm, a person is asked first.
+pub(super) fn leave_doubt(agent: &Agent, destinations: &mut [Destination], now: Timestamp) {
+    for (endpoint, destination) in agent.config.endpoints.iter().zip(destinations) {
+        if endpoint.in_doubt == InDoubt::Resend {
+            continue;
+        }
+        for first in destination.first.iter_mut().flatten() {
+            if let State::Waiting { .. } = first {
+                let text = said!(
+                    "nhật ký hỏng, không còn biết hồ sơ này đã gửi hay chưa",
+                    "the journal is damaged and does not tell any more whether this was sent"
+                );
+                *first = State::park(ReasonKind::InDoubt, text.to_string(), now);
+            }
+        }
+    }
 }
 
 /// Looks at what is on the disk of an export of which something did not read, and mends it.

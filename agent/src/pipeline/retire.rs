@@ -11,7 +11,7 @@ use vhr_core::id::ExportId;
 use vhr_core::time::Timestamp;
 
 use super::{Agent, StepError};
-use crate::watch::Found;
+use crate::watch::{Found, PATIENCE, patiently};
 use crate::{clock, intake, report};
 
 /// Retires files that were accepted at an earlier look and could not go then: no right to, a share that was gone. The first
@@ -43,7 +43,8 @@ impl Agent {
         now: Timestamp,
     ) -> Result<bool, StepError> {
         let (of, what) = (source.clone(), found.clone());
-        let retired = spawn_blocking(move || intake::retire(&of, &what.path, what.look)).await;
+        let retiring = spawn_blocking(move || intake::retire(&of, &what.path, what.look));
+        let retired = patiently(&self.sight(&source.name), &source.path, PATIENCE, retiring).await;
         match retired.map_err(|_| StepError::Panic)? {
             Ok(true) => {
                 self.queue.retired(export, now).await?;

@@ -28,9 +28,34 @@ const FIRST_TIDY: Duration = Duration::from_secs(60);
 /// With the disk full, what has ended is let go before its time, so many exports between two looks at the disk.
 const AT_ONCE: usize = 50;
 
+/// A clock that shows less is wrong: this was written later. Milliseconds since 1970.
+const EARLIEST: i64 = 1_790_000_000_000;
+/// The clock is believed when it went with the machine's own for so long.
+const STEADY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Within this much.
+const DRIFT: Duration = Duration::from_secs(60 * 60);
+
+/// When the service began, by the machine's own clock and by the one that people set.
+#[derive(Debug, Clone, Copy)]
+struct Began {
+    at: Instant,
+    by_the_clock: Timestamp,
+}
+
+impl Began {
+    fn is_steady(self, now: Timestamp) -> bool {
+        let (real, shown) = (self.at.elapsed(), now.since(self.by_the_clock));
+        real >= STEADY && shown.abs_diff(real) < DRIFT
+    }
+}
+
 /// Goes on until the service stops.
 pub(super) async fn upkeep(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) -> Result<(), Error> {
     let mut next_tidy = Instant::now() + FIRST_TIDY;
+    let began = Began {
+        at: Instant::now(),
+        by_the_clock: clock::now(),
+    };
     loop {
         disk::keep_ballast(&agent.config.storage.dir);
         let room = agent.has_room_again();
@@ -46,8 +71,11 @@ pub(super) async fn upkeep(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) 
             _ = stop.changed() => break,
         }
         if Instant::now() >= next_tidy || agent.is_paused() {
+            let tidying = Arc::clone(&agent);
+            // Not cut off in the middle of a step when the service stops.
+            let tidying = tokio::spawn(async move { tidy(&tidying, began.is_steady(clock::now())).await });
             tokio::select! {
-                () = tidy(&agent) => {}
+                _ = tidying => {}
                 _ = stop.changed() => break,
             }
             next_tidy = Instant::now() + TIDY;
@@ -59,15 +87,21 @@ pub(super) async fn upkeep(agent: Arc<Agent>, mut stop: signal::Receiver<bool>) 
 
 /// Lets go of what was kept long enough, and of old files of the journal; when the disk is full, of what has ended before its
 /// time, the oldest first.
-pub(super) async fn tidy(agent: &Arc<Agent>) {
-    if let Err(e) = try_tidy(agent).await {
+///
+/// `steady`: the clock was right for long; only then are receipts forgotten whose time is over.
+pub(super) async fn tidy(agent: &Arc<Agent>, steady: bool) {
+    if let Err(e) = try_tidy(agent, steady).await {
         tracing::warn!(why = report::chain(&e), "what was kept long enough could not be let go");
+        agent.doubt(e);
     }
 }
 
-async fn try_tidy(agent: &Arc<Agent>) -> Result<(), StepError> {
+async fn try_tidy(agent: &Arc<Agent>, steady: bool) -> Result<(), StepError> {
     let _alone = verify::ALONE.lock().await;
     let (now, storage) = (clock::now(), &agent.config.storage);
+    if now < Timestamp::from_millis(EARLIEST) {
+        return Ok(());
+    }
     let mut gone = 0;
     for export in agent.queue.resting(now.minus(storage.keep))? {
         gone += usize::from(let_go(agent, export, now).await?);
@@ -84,7 +118,8 @@ async fn try_tidy(agent: &Arc<Agent>) -> Result<(), StepError> {
         }
     }
     spool::forget_derived(&storage.dir, now.minus(storage.keep));
-    while agent.queue.compact(storage.receipts, now).await?.is_some() {}
+    let receipts = if steady { storage.receipts } else { Duration::MAX };
+    while agent.queue.compact(receipts, now).await?.is_some() {}
     if gone > 0 {
         tracing::info!(exports = gone, "let go, their receipts are kept");
     }

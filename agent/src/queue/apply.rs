@@ -1,6 +1,6 @@
 //! From the journal to memory and index: the same for what happens now and for what is read at start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +9,13 @@ use vhr_core::delivery::State;
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::time::Timestamp;
 
-use super::history::{Ended, ExportRow, History, Newest, Opened};
+use super::history::{Ended, ExportRow, History, Newest, Opened, Trust};
 use super::live::{Live, LiveDelivery, LiveExport, LiveRecord};
 use super::rows::Short;
 use super::snapshot;
 use super::tally::Tallies;
 use super::{Damage, Error, Queue};
-use crate::journal::{self, Accepted, Entry, Journal, Placed, Position};
-use crate::keys::Keys;
+use crate::journal::{self, Accepted, Entry, Placed, Position};
 use crate::spool::RecordRow;
 
 /// What a queue is opened with.
@@ -24,85 +23,68 @@ pub(super) struct Start {
     pub(super) live: Live,
     pub(super) tallies: Tallies,
     pub(super) order: u64,
-    pub(super) end: Position,
     pub(super) resting: HashMap<ExportId, Timestamp>,
     pub(super) history: History,
     pub(super) damage: Damage,
-    /// Everything has to be read from the journal.
-    pub(super) anew: bool,
+    /// From where on the journal has to be read; none: all of it.
+    pub(super) from: Option<Position>,
+    /// Exports that the index knows from behind the snapshot: the journal has to tell them.
+    pub(super) ahead: HashSet<ExportId>,
 }
 
 impl Start {
     /// The newest snapshot, and the index where it can be relied upon. Both are derived: where they do not do, they are built
     /// anew from the journal.
-    pub(super) fn prepare(state: &Path, keys: &Keys, now: Timestamp) -> Self {
-        let (history, opened) = History::open(state, now);
-        let (snapshot, snapshots) = snapshot::load(state, keys, now);
+    pub(super) fn prepare(
+        state: &Path,
+        snapshot: Option<(snapshot::Top, Live)>,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let (history, opened) = History::open(state, trust, now);
         let mut start = Self {
             live: Live::default(),
             tallies: Tallies::default(),
             order: 0,
-            end: Position::default(),
             resting: HashMap::new(),
             history,
-            damage: Damage {
-                snapshots,
-                ..Damage::default()
-            },
-            anew: true,
+            damage: Damage::default(),
+            from: None,
+            ahead: HashSet::new(),
         };
-        if let Some((top, live)) = snapshot {
-            // The place counts in any case: the journal goes on behind it.
-            start.end = top.end;
-            if opened == Opened::AsLeft {
-                start.anew = false;
-                (start.live, start.tallies, start.order) = (live, top.tallies, top.order);
-                start.resting = top.resting.into_iter().collect();
-                // After anything but an orderly stop: what the index was known to hold, is it still there?
-                let counted = if top.at_stop {
-                    start.history.set_counts(top.history);
-                    Ok(top.history)
-                } else {
-                    start.history.count()
-                };
-                let less = |counts: [u64; 3]| counts[0] < top.history[0] || counts[1] < top.history[1];
-                match counted {
-                    Ok(counts) if !less(counts) => {}
-                    Ok(_) => start.begin_anew("the index has lost rows"),
-                    Err(e) => start.begin_anew(&crate::report::chain(&e)),
+        match (opened, snapshot) {
+            (Opened::AsLeft, Some((top, live))) => {
+                // What the index was known to hold, is it still there? sled drops what lies behind a place that was hit.
+                let counts = start.history.count()?;
+                if counts[0] < top.history[0] || counts[1] < top.history[1] {
+                    let why = "the index has lost rows";
+                    tracing::warn!(why, "the index is built anew");
+                    start.damage.index = Some(why.to_owned());
+                    start.history.clear()?;
+                    return Ok(start);
                 }
+                start.ahead = start.history.exports_from(top.end)?;
+                start.from = Some(top.end);
+                start.resting = top.resting.into_iter().collect();
+                (start.live, start.tallies, start.order) = (live, top.tallies, top.order);
             }
-        }
-        match opened {
-            Opened::AsLeft | Opened::New => {}
-            Opened::SetAside(why) => start.damage.index = Some(why),
-            Opened::InMemory(why) => {
+            (Opened::AsLeft | Opened::New, _) => start.history.clear()?,
+            (Opened::SetAside(why), _) => start.damage.index = Some(why),
+            (Opened::InMemory(why), _) => {
                 start.damage.in_memory = true;
                 start.damage.index = Some(why);
             }
         }
-        start
-    }
-
-    fn begin_anew(&mut self, why: &str) {
-        tracing::warn!(why, "the index is built anew");
-        self.damage.index = Some(why.to_owned());
-        self.anew = true;
-        self.live = Live::default();
-        self.tallies = Tallies::default();
-        self.order = 0;
-        self.resting = HashMap::new();
+        Ok(start)
     }
 }
 
 impl Queue {
-    /// Reads what the journal tells beyond what is known.
-    pub(super) fn catch_up(&self, journal: &Journal, from: Position, anew: bool) -> Result<u64, Error> {
-        if anew {
-            self.history.clear()?;
-        }
+    /// Reads what the journal tells beyond what is known. `ahead`: exports that the index knows already; one that the journal
+    /// does not tell any more is forgotten there, so that its copy is taken in again.
+    pub(super) fn catch_up(&self, from: Position, mut ahead: HashSet<ExportId>) -> Result<u64, Error> {
         let mut read = 0;
-        for placed in journal.entries(if anew { Position::default() } else { from })? {
+        for placed in self.journal.entries(from)? {
             let Placed { at, entry, .. } = match placed {
                 Ok(placed) => placed,
                 Err(e @ journal::Error::Damaged(_)) => {
@@ -113,13 +95,27 @@ impl Queue {
                 Err(e) => return Err(e.into()),
             };
             read += 1;
-            if let Entry::Step { delivery, state, .. } = &entry
-                && self.lock_live().delivery(delivery).is_none()
-                && self.history.ended(delivery.record)?.is_none()
-            {
-                self.lock_unknown().insert(delivery.clone(), (state.clone(), at));
+            match &entry {
+                Entry::Accepted(accepted) => drop(ahead.remove(&accepted.export)),
+                Entry::Standing(standing) => drop(ahead.remove(&standing.export)),
+                Entry::Step { delivery, state, .. }
+                    if self.lock_live().delivery(delivery).is_none()
+                        && self.history.ended(delivery.record)?.is_none() =>
+                {
+                    self.lock_unknown().insert(delivery.clone(), (state.clone(), at));
+                }
+                _ => {}
             }
             self.apply(at, &entry)?;
+        }
+        for export in ahead {
+            tracing::warn!(
+                export = export.short(),
+                "the journal does not tell it any more; it is taken in again"
+            );
+            self.history.remove_export(export)?;
+            self.history.forget_seen(export)?;
+            self.lock_lost().insert(export);
         }
         Ok(read)
     }
@@ -196,6 +192,7 @@ impl Queue {
             closed: std::collections::BTreeMap::new(),
             position,
             released: None,
+            moved: Vec::new(),
         };
         self.history.put_export(accepted.export, &row)?;
         for (id, by) in &accepted.superseded {
@@ -220,6 +217,7 @@ impl Queue {
             }
             let Some(record) = live.record(old) else { return Ok(()) };
             let export = Arc::clone(&record.export);
+            let id = export.id;
             let open = record.deliveries.iter().filter(|delivery| !delivery.state.is_final());
             let open: Vec<u16> = open.map(|delivery| delivery.endpoint).collect();
             let state = Short::from(&State::new(at));
@@ -238,8 +236,15 @@ impl Queue {
             names
                 .iter()
                 .for_each(|endpoint| self.lock_tallies().step(endpoint, None, &state));
-            names
+            (id, names)
         };
+        let (export, superseded) = superseded;
+        if let Some(mut known) = self.history.export(export)?
+            && !known.moved.contains(&row.record)
+        {
+            known.moved.push(row.record);
+            self.history.put_export(export, &known)?;
+        }
         for endpoint in superseded {
             let id = DeliveryId { record: old, endpoint };
             self.apply_step(position, &id, &State::Superseded { by: row.record }, at)?;

@@ -10,6 +10,7 @@ use vhr_core::time::Timestamp;
 
 use super::{Error, Queue, snapshot};
 use crate::journal::{self, Entry, Placed, Position, Sync};
+use crate::spool::disk_full;
 
 /// A file is let go when no more than one byte in so many of it is still needed.
 const NEEDED: u64 = 2;
@@ -147,12 +148,16 @@ impl Queue {
     /// Sees to it that no start goes on from before now. Says whether that was possible.
     pub(super) async fn only_one_snapshot(&self) -> Result<bool, Error> {
         self.came_back.store(false, Ordering::SeqCst);
-        let taken = self.snapshot_now(false).await;
-        if !matches!(taken, Ok(true)) {
-            self.came_back.store(true, Ordering::SeqCst);
-            return taken;
-        }
-        snapshot::only_newest(&self.state).map_err(Error::Snapshot)?;
+        let kept = match self.snapshot_now().await {
+            Ok(true) => 1,
+            // A start can do without, and there is no room for one.
+            Err(Error::Snapshot(e)) if disk_full(&e) => 0,
+            other => {
+                self.came_back.store(true, Ordering::SeqCst);
+                return other;
+            }
+        };
+        snapshot::only_newest(&self.state, kept).map_err(Error::Snapshot)?;
         Ok(true)
     }
 
@@ -162,6 +167,7 @@ impl Queue {
             for stood in &standing.records {
                 self.history.remove_newest(&stood.row.visit, stood.row.record)?;
             }
+            self.lock_tallies().forget(&standing);
         }
         Ok(self.history.remove_export(export)?)
     }

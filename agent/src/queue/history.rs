@@ -4,7 +4,7 @@
 //! the journal at each start, and when it does not open in time it is moved to `quarantine/` and built anew. Where not even
 //! that is possible (a full disk), it is kept in memory until the next start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::journal::{Counts, Position};
 use crate::spool::{self, RecordRow};
 
 /// Changed when the layout of the trees changes: an index of another version is built anew.
-const VERSION: &str = "6";
+const VERSION: &str = "7";
 /// A database that takes longer to open hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// One that is locked for longer is locked by somebody else.
@@ -46,6 +46,15 @@ pub struct ExportRow {
     pub position: Position,
     /// When its copy and its batch were let go.
     pub released: Option<Timestamp>,
+    /// Records that its batch held when it was made anew, and not at first.
+    pub moved: Vec<RecordId>,
+}
+
+impl Error {
+    /// Whether the disk is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Sled(sled::Error::Io(e)) if spool::disk_full(e))
+    }
 }
 
 impl ExportRow {
@@ -103,6 +112,9 @@ pub enum Error {
     /// sled's word.
     #[error("the index failed")]
     Sled(#[from] sled::Error),
+    /// Something that was written is not there any more.
+    #[error("the index has lost rows")]
+    Lost,
     /// A value that does not read.
     #[error("a value in the index does not read")]
     Value(#[from] postcard::Error),
@@ -121,6 +133,18 @@ pub(super) enum Opened {
     InMemory(String),
 }
 
+/// How far the index on the disk is relied upon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// As it was left.
+    #[default]
+    AsLeft,
+    /// Not at all, for this reason: it is set aside and built anew.
+    Not(String),
+    /// It is not even written anew, for this reason, but kept in memory until the next start.
+    Memory(String),
+}
+
 /// The trees.
 #[derive(Debug)]
 pub(super) struct History {
@@ -135,11 +159,18 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Opens the index of the state folder.
-    pub(super) fn open(state: &Path, now: Timestamp) -> (Self, Opened) {
+    /// Opens the index of the state folder, as far as it is relied upon.
+    pub(super) fn open(state: &Path, trust: &Trust, now: Timestamp) -> (Self, Opened) {
         let path = state.join("index");
         let existed = path.exists();
-        let mut why = match open_in_time(&path) {
+        if let Trust::Memory(why) = trust {
+            return (Self::in_memory(), Opened::InMemory(why.clone()));
+        }
+        let opened = match trust {
+            Trust::Not(why) => Err(why.clone()),
+            _ => open_in_time(&path),
+        };
+        let mut why = match opened {
             Ok(history) => {
                 let version = history.text("version");
                 if matches!(version.as_ref().map(Option::as_deref), Ok(Some(VERSION))) {
@@ -210,7 +241,15 @@ impl History {
         let Some(db) = &self.db else { return Ok(()) };
         db.flush()?;
         let folder = state.join("index");
-        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+        // Windows syncs only what is open for writing, and no folder.
+        let sync = |path: &Path| match path.is_dir() {
+            true => Ok(()),
+            false => File::options()
+                .read(true)
+                .write(true)
+                .open(path)
+                .and_then(|file| file.sync_all()),
+        };
         let files = fs::read_dir(&folder).map_err(sled::Error::Io)?.flatten();
         for entry in files {
             // A snapshot file may be replaced at this moment.
@@ -284,6 +323,18 @@ impl History {
             id.copy_from_slice(&key[..32]);
             Ok((ExportId::from_bytes(id), postcard::from_bytes(&value)?))
         })
+    }
+
+    /// Exports that were written down at a place of the journal or behind it.
+    pub(super) fn exports_from(&self, place: Position) -> Result<HashSet<ExportId>, Error> {
+        let mut found = HashSet::new();
+        for item in self.exports() {
+            let (export, row) = item?;
+            if row.position >= place {
+                found.insert(export);
+            }
+        }
+        Ok(found)
     }
 
     /// How many exports, visits and ended records there are.

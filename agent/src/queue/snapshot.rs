@@ -18,25 +18,24 @@ use vhr_core::time::Timestamp;
 
 use super::live::{Live, LiveDelivery, LiveExport, LiveRecord};
 use super::tally::Tallies;
+use crate::disk;
 use crate::journal::Position;
 use crate::keys::Keys;
 use crate::seal;
 use crate::spool::{self, RecordRow, sync_folder};
 
 const MAGIC: [u8; 4] = *b"VHRS";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// So many are kept: the newest and the one before it.
 const KEPT: usize = 2;
 /// No row is larger; a larger length is damage.
-const MAX_ROW: u32 = 64 * 1024 * 1024;
+const MAX_ROW: u32 = 512 * 1024 * 1024;
 
 /// What is known of the whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Top {
     /// All entries before this place are in it, and none behind it.
     pub(super) end: Position,
-    /// Written at the end of an orderly stop.
-    pub(super) at_stop: bool,
     /// The next record's place in the order of acceptance.
     pub(super) order: u64,
     pub(super) tallies: Tallies,
@@ -83,10 +82,9 @@ pub(super) fn make(mut top: Top, live: &Live) -> Made {
 }
 
 impl Top {
-    pub(super) fn new(end: Position, at_stop: bool, order: u64, tallies: Tallies, history: [u64; 3]) -> Self {
+    pub(super) fn new(end: Position, order: u64, tallies: Tallies, history: [u64; 3]) -> Self {
         Self {
             end,
-            at_stop,
             order,
             tallies,
             history,
@@ -108,16 +106,16 @@ impl Made {
         let numbers = list(&folder);
         let number = numbers.last().map_or(1, |last| last + 1);
         let path = folder.join(format!("{number:08}"));
-        let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        let head = seal::Head::new(MAGIC, VERSION, keys);
-        file.write_all(&head.to_bytes())?;
-        let key = head.key(keys, "snapshot").map_err(io::Error::other)?;
-        let mut packed = zstd::stream::write::Encoder::new(seal::Writer::new(io::BufWriter::new(file), key), 1)?;
-        packed.write_all(&self.top)?;
-        packed.write_all(&self.rows)?;
-        let file = packed.finish()?.finish()?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        let temporary = folder.join("tmp");
+        let written = self.write_to(&temporary, keys).or_else(|e| match e {
+            e if spool::disk_full(&e) && disk::release_ballast(state) => self.write_to(&temporary, keys),
+            e => Err(e),
+        });
+        if written.is_err() {
+            // Half of one only takes room; what cannot be removed is overwritten the next time.
+            let _ = fs::remove_file(&temporary);
+        }
+        written?;
         fs::rename(&temporary, &path)?;
         sync_folder(&folder).map_err(io::Error::other)?;
         for old in numbers.iter().rev().skip(KEPT - 1) {
@@ -125,15 +123,27 @@ impl Made {
         }
         Ok((self.top.len() + self.rows.len()) as u64)
     }
+
+    fn write_to(&self, path: &Path, keys: &Keys) -> io::Result<()> {
+        let mut file = File::create(path)?;
+        let head = seal::Head::new(MAGIC, VERSION, keys);
+        file.write_all(&head.to_bytes())?;
+        let key = head.key(keys, "snapshot").map_err(io::Error::other)?;
+        let mut packed = zstd::stream::write::Encoder::new(seal::Writer::new(io::BufWriter::new(file), key), 1)?;
+        packed.write_all(&self.top)?;
+        packed.write_all(&self.rows)?;
+        let file = packed.finish()?.finish()?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    }
 }
 
-/// Removes all but the newest: what the others rely on is to be let go.
+/// Removes all but so many of the newest: what the others rely on is to be let go.
 ///
 /// # Errors
 /// When one cannot be removed.
-pub(super) fn only_newest(state: &Path) -> io::Result<()> {
+pub(super) fn only_newest(state: &Path, kept: usize) -> io::Result<()> {
     let folder = state.join("snapshots");
-    for old in list(&folder).iter().rev().skip(1) {
+    for old in list(&folder).iter().rev().skip(kept) {
         fs::remove_file(folder.join(format!("{old:08}")))?;
     }
     sync_folder(&folder).map_err(io::Error::other)

@@ -10,7 +10,7 @@ use vhr_core::id::{DeliveryId, EndpointId, ExportId, RecordId};
 use vhr_core::record::VisitKey;
 use vhr_core::time::Timestamp;
 
-use super::history::{Ended, ExportRow};
+use super::history::{self, Ended, ExportRow};
 use super::live::{LiveDelivery, LiveExport, LiveRecord};
 use super::rows::Short;
 use super::{Error, Queue};
@@ -118,10 +118,11 @@ impl Queue {
         };
         let mut ids: BTreeMap<RecordId, ()> = rows.iter().map(|row| (row.record, ())).collect();
         ids.extend(self.live_rows(export).into_iter().map(|row| (row.record, ())));
+        ids.extend(row.moved.iter().map(|record| (*record, ())));
         let mut records = Vec::with_capacity(ids.len());
         for record in ids.into_keys() {
             let told = earlier.remove(&record).unwrap_or_default();
-            records.extend(self.stood(export, record, told)?);
+            records.push(self.stood(export, record, told)?.ok_or(history::Error::Lost)?);
         }
         records.sort_by_key(|stood| stood.order);
         let closed = row.closed.iter().map(|(seq, at)| (*seq, self.closed_for(*at, *seq)));
@@ -171,20 +172,24 @@ impl Queue {
         };
         let standing = found.standing(None);
         for end in past.into_iter().flat_map(|past| past.deliveries) {
-            if standing.contains(&end) {
+            // The same end may be known from two places: each time it was carried on.
+            if standing
+                .iter()
+                .any(|(endpoint, state, _)| (endpoint, state) == (&end.0, &end.1))
+            {
                 continue;
             }
             let mut at_end = found.clone();
-            at_end.deliveries = vec![end.clone()];
-            let told = super::look::rows(&at_end)
-                .map(|(id, row)| self.full_state(&id, &row))
-                .next();
-            if let Some(State::Delivered(receipt)) = told
-                && earlier
-                    .iter()
-                    .all(|(endpoint, known)| *endpoint != end.0 || known.at != receipt.at)
-            {
-                earlier.push((end.0, receipt));
+            at_end.deliveries = vec![end];
+            for (id, row) in super::look::rows(&at_end) {
+                let State::Delivered(receipt) = self.full_state(&id, &row) else {
+                    continue;
+                };
+                let is_told =
+                    |(endpoint, known): &(EndpointId, Receipt)| (endpoint, known.at) == (&id.endpoint, receipt.at);
+                if !earlier.iter().any(is_told) {
+                    earlier.push((id.endpoint, receipt));
+                }
             }
         }
         let deliveries = super::look::rows(&found).map(|(id, row)| {
@@ -218,6 +223,7 @@ impl Queue {
             closed: standing.closed.iter().map(|(seq, _)| (*seq, position)).collect(),
             position,
             released: standing.released,
+            moved: Vec::new(),
         };
         for stood in &standing.records {
             self.order.fetch_max(stood.order + 1, Ordering::Relaxed);
@@ -232,8 +238,20 @@ impl Queue {
             (None, Some(since)) => resting.insert(standing.export, since),
             _ => resting.remove(&standing.export),
         };
-        self.lock_unknown()
-            .retain(|id, _| standing.records.iter().all(|stood| stood.row.record != id.record));
+        let mut unknown = self.lock_unknown();
+        for stood in standing
+            .records
+            .iter()
+            .filter(|_| !unknown.is_empty())
+            .collect::<Vec<_>>()
+        {
+            for (endpoint, _) in &stood.deliveries {
+                unknown.remove(&DeliveryId {
+                    record: stood.row.record,
+                    endpoint: endpoint.clone(),
+                });
+            }
+        }
         Ok(())
     }
 

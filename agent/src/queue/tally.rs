@@ -7,7 +7,7 @@ use vhr_core::id::EndpointId;
 use vhr_core::time::Timestamp;
 
 use super::rows::Short;
-use crate::journal::Counts;
+use crate::journal::{Counts, Standing};
 
 /// All tallies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,36 @@ impl Tallies {
         sum.set_aside += u64::from(counts.set_aside);
         sum.known += u64::from(counts.known);
         sum.files_set_aside += u64::from(counts.files_set_aside);
+    }
+
+    /// An export is forgotten, with how its deliveries ended.
+    pub(super) fn forget(&mut self, standing: &Standing) {
+        let ends = standing.records.iter().flat_map(|stood| &stood.deliveries);
+        for (endpoint, state) in ends {
+            let place = self
+                .endpoints
+                .entry(endpoint.clone())
+                .or_default()
+                .of(&Short::from(state));
+            *place = place.saturating_sub(1);
+        }
+        let tally = self.sources.entry(standing.source.clone()).or_default();
+        tally.accepted = tally.accepted.saturating_sub(1);
+        let (sum, counts) = (&mut tally.counts, &standing.counts);
+        for (sum, count) in [
+            (&mut sum.found, counts.found),
+            (&mut sum.mapped, counts.mapped),
+            (&mut sum.refused, counts.refused),
+            (&mut sum.set_aside, counts.set_aside),
+            (&mut sum.known, counts.known),
+            (&mut sum.files_set_aside, counts.files_set_aside),
+            (
+                &mut sum.closed,
+                u32::try_from(standing.closed.len()).unwrap_or(u32::MAX),
+            ),
+        ] {
+            *sum = sum.saturating_sub(count.into());
+        }
     }
 
     /// So many things that were set aside or refused have been dealt with.

@@ -1,11 +1,15 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
-use vhr_core::delivery::{Reason, Receipt, Standing};
+use vhr_core::delivery::{Reason, ReasonKind, Receipt, Standing};
+use vhr_core::id::{PluginRef, RecordId};
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 
 use super::*;
-use crate::spool::Spool;
+use crate::spool::{self, Spool};
 
 mod hand;
+mod hit;
 mod model;
 
 fn at(ms: i64) -> Timestamp {
@@ -67,6 +71,24 @@ impl World {
 
     fn reopen(self) -> Self {
         self.reopen_after(|_| ())
+    }
+
+    /// The same, with no more trust in the index than this.
+    fn reopen_trusting(self, trust: Trust) -> Self {
+        let Self {
+            folder,
+            keys,
+            spool,
+            queue,
+        } = self;
+        drop(queue);
+        let queue = Queue::open_trusting(folder.path(), keys.clone(), trust, at(5)).unwrap();
+        Self {
+            folder,
+            keys,
+            spool,
+            queue,
+        }
     }
 
     /// The batch of an export holding these visits, each with a content.

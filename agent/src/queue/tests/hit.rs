@@ -1,0 +1,135 @@
+//! What was hit on the disk: the index and the journal behind a snapshot.
+
+use std::path::Path;
+
+use super::*;
+
+fn newest(folder: &Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(folder).unwrap().flatten();
+    files.map(|file| file.path()).max().unwrap()
+}
+
+#[tokio::test]
+async fn an_export_whose_entry_behind_the_snapshot_is_hit_is_not_known_any_more_and_is_taken_in_again() {
+    // The last entry of all, and one in the middle.
+    for more in [false, true] {
+        let world = World::new();
+        world.accept(1, &[(1, 1)]).await;
+        world.queue.snapshot(true).await.unwrap();
+        let begin = world.queue.journal.end().offset as usize;
+        world.accept(2, &[(2, 1)]).await;
+        let end = world.queue.journal.end().offset as usize;
+        if more {
+            world.accept(3, &[(3, 1)]).await;
+        }
+        let world = world.reopen_after(|state| {
+            let path = newest(&state.join("journal"));
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[usize::midpoint(begin, end)] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        });
+        let hit = ExportId::from_bytes([2; 32]);
+        assert_eq!(world.queue.counts(hit).unwrap(), None, "{more}");
+        assert!(world.queue.rebuilt().is_none());
+        world.accept(2, &[(2, 1)]).await;
+        assert_eq!(world.queue.tally(&vhr()).waiting, if more { 3 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn an_index_hit_anywhere_inside_is_set_aside_at_the_start_or_read_as_it_was() {
+    let whole = World::new();
+    for n in 0..40 {
+        whole.accept(n, &[(n, 1), (100 + n, 2)]).await;
+    }
+    for taken in whole.take(70).await {
+        whole.deliver(&taken).await;
+    }
+    whole.queue.snapshot(true).await.unwrap();
+    let before = all(&whole.queue);
+    let mut world = whole.reopen();
+    let mut hits = 0;
+    for nth in 0..24 {
+        world = world.reopen_after(|state| {
+            let path = state.join("index/db");
+            let mut bytes = std::fs::read(&path).unwrap();
+            let place = bytes.len() * nth / 24;
+            let end = bytes.len().min(place + 64);
+            bytes[place..end].fill(0x5a);
+            std::fs::write(path, bytes).unwrap();
+        });
+        // Whoever comes upon it later has everything opened anew without it.
+        let mut told = world.queue.exports();
+        let fails = told.any(|row| row.is_err()) || world.queue.deliveries(true, 1000, |_, _| true).is_err();
+        if fails {
+            world = world.reopen_trusting(Trust::Not("it failed".into()));
+        }
+        hits += usize::from(world.queue.damage().index.is_some());
+        assert!(all(&world.queue) == before, "hit {nth}: {:?}", world.queue.damage());
+    }
+    assert!(hits > 0);
+}
+
+#[tokio::test]
+async fn a_crash_after_an_orderly_stop_has_the_rows_of_the_index_counted() {
+    let world = World::new();
+    world.accept(1, &[(1, 1)]).await;
+    let taken = world.take(1).await.remove(0);
+    world.deliver(&taken).await;
+    world.queue.snapshot(true).await.unwrap();
+    world.accept(2, &[(2, 1)]).await;
+    world.queue.history.remove_newest(&[1; 16], taken.id.record).unwrap();
+    let world = world.reopen();
+    assert_eq!(world.queue.damage().index.as_deref(), Some("the index has lost rows"));
+    world.accept(3, &[(1, 1)]).await;
+    assert_eq!(
+        world.queue.tally(&vhr()).waiting,
+        1,
+        "what was delivered is known again"
+    );
+}
+
+#[tokio::test]
+async fn a_receipt_is_told_once_however_often_its_export_was_carried_on() {
+    let world = World::new();
+    world.accept(1, &[(1, 1), (2, 1)]).await;
+    let taken = world.take(1).await.remove(0);
+    world.deliver(&taken).await;
+    let export = ExportId::from_bytes([1; 32]);
+    for _ in 0..2 {
+        let standing = world.queue.standing(export).unwrap().unwrap();
+        let alone = world.queue.changes.write().await;
+        world
+            .queue
+            .append(vec![Entry::Standing(standing)], Sync::Now)
+            .await
+            .unwrap();
+        drop(alone);
+    }
+    let taken = world.take(1).await.remove(0);
+    world.deliver(&taken).await;
+    let standing = world.queue.standing(export).unwrap().unwrap();
+    for stood in &standing.records {
+        assert_eq!(stood.deliveries, [(vhr(), State::Delivered(receipt()))]);
+        assert_eq!(stood.earlier, []);
+    }
+    assert_eq!(standing.records.len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_made_otherwise_from_a_damaged_batch_is_told_with_its_export() {
+    let world = World::new();
+    let old = world.accept(1, &[(1, 1)]).await[0];
+    let export = ExportId::from_bytes([1; 32]);
+    // Another plugin makes another record of the same visit.
+    let mut row = world.queue.live_rows(export).remove(0);
+    row.record = RecordId::of(b"another");
+    world.queue.moved(export, &[row.clone()], at(1)).await.unwrap();
+    let taken = world.take(1).await.remove(0);
+    assert_eq!(taken.id.record, row.record);
+    world.deliver(&taken).await;
+    let standing = world.queue.standing(export).unwrap().unwrap();
+    let records: Vec<RecordId> = standing.records.iter().map(|stood| stood.row.record).collect();
+    assert_eq!(records, [old, row.record]);
+    assert_eq!(standing.records[1].deliveries, [(vhr(), State::Delivered(receipt()))]);
+}
