@@ -32,6 +32,7 @@ use crate::{clock, control, intake, memory, report, state};
 mod build;
 mod mend;
 mod retire;
+mod scrub;
 mod side;
 mod upkeep;
 
@@ -289,7 +290,7 @@ impl Agent {
     /// The copy of a file that was accepted before: not needed, unless ours was damaged.
     async fn restore_copy(&self, received: spool::Received, now: Timestamp) -> Result<(), StepError> {
         let export = received.export;
-        if self.spool.has(Part::In, export) || self.queue.live_rows(export).is_empty() {
+        if self.spool.has(Part::In, export) || self.queue.is_released(export)? {
             received.discard();
             return Ok(());
         }
@@ -349,6 +350,7 @@ pub async fn run(agent: Arc<Agent>, stop: signal::Receiver<bool>) -> Result<(), 
         tasks.spawn(watch(Arc::clone(&agent), source, halted.clone()));
     }
     tasks.spawn(mend::mending(Arc::clone(&agent), halted.clone()));
+    tasks.spawn(scrub::scrubbing(Arc::clone(&agent), halted.clone()));
     let outages = Outages::keep(Arc::clone(&agent), halted.clone());
     tasks.spawn(async { Ok(outages.await?) });
     tasks.spawn(upkeep::upkeep(Arc::clone(&agent), halted));
@@ -386,6 +388,7 @@ pub struct Left {
 /// When the queue can no longer be written.
 pub async fn once(agent: &Arc<Agent>, at_once: bool, stop: signal::Receiver<bool>) -> Result<Left, Error> {
     prepare(agent).await?;
+    scrub::Scrub::new().round(agent).await;
     let before = agent.set_aside_so_far();
     let mut left;
     loop {

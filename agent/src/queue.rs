@@ -443,8 +443,8 @@ impl Queue {
     async fn append(&self, entries: Vec<Entry>, sync: Sync) -> Result<(), Error> {
         self.unapplied.fetch_add(1, Ordering::SeqCst);
         let positions = self.journal.append(&entries, sync).await;
-        // On a full disk nothing was written, and it may be tried again.
-        if let Err(journal::Error::Full) = positions {
+        // Then nothing was written, and nothing is behind.
+        if let Err(journal::Error::Full | journal::Error::TooLarge) = positions {
             self.unapplied.fetch_sub(1, Ordering::SeqCst);
         }
         for (position, entry) in positions?.into_iter().zip(&entries) {

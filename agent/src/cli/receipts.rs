@@ -195,7 +195,14 @@ impl Receipts {
     /// Facility and `MA_LK` of a record, where the spool still tells.
     fn key_of(&self, (export, offset, length): (ExportId, u64, u32), record: RecordId) -> Option<VisitKey> {
         let mut batch = self.spool.batch(export).ok()?;
-        Some(batch.record(record, offset, length).ok()?.head.key)
+        let mut there = |offset, length| batch.record(record, offset, length).ok();
+        let read = there(offset, length).or_else(|| {
+            // It was made anew since, and may lie otherwise.
+            let index = self.spool.batch(export).ok()?.index().ok()?;
+            let row = index.mapped.into_iter().find(|row| row.record == record)?;
+            there(row.offset, row.length)
+        });
+        Some(read?.head.key)
     }
 }
 

@@ -14,7 +14,7 @@ use vhr_core::time::Timestamp;
 
 use super::{Agent, Error, StepError};
 use crate::queue::Destination;
-use crate::spool::{self, Index, Part};
+use crate::spool::{self, Index, Part, RecordRow};
 use crate::{clock, map, report};
 
 /// An export that is damaged again and again is mended so many times in one run.
@@ -22,7 +22,7 @@ const MENDED_AT_MOST: u32 = 3;
 
 /// What became of a damaged export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mended {
+pub(super) enum Mended {
     /// All of it reads again.
     Whole,
     /// The copy of the source file is lost. It is made anew when the same file is seen again.
@@ -160,22 +160,42 @@ pub(super) fn leave_doubt(agent: &Agent, destinations: &mut [Destination], now: 
     }
 }
 
-/// Looks at what is on the disk of an export of which something did not read, and mends it.
+/// Whether all that is on the disk of an export reads, or cannot be read only now.
 ///
 /// # Errors
-/// When the system stands in the way; it may be tried again.
-async fn mend(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<Mended, StepError> {
-    let (spool, rows) = (agent.spool.clone(), agent.queue.live_rows(export));
+/// When something panics on it.
+pub(super) async fn reads(agent: &Arc<Agent>, export: ExportId) -> Result<bool, StepError> {
+    let (copy, batch) = look(agent, export, Vec::new()).await?;
+    let hurt = |part: Result<(), spool::Error>| part.is_err_and(|e| !e.may_pass());
+    Ok(!hurt(copy) && !hurt(batch))
+}
+
+/// Reads the copy and the batch of an export, each to its end, and the batch where its rows say that it lies.
+async fn look(
+    agent: &Arc<Agent>,
+    export: ExportId,
+    rows: Vec<RecordRow>,
+) -> Result<(Result<(), spool::Error>, Result<(), spool::Error>), StepError> {
+    let spool = agent.spool.clone();
     let looked = spawn_blocking(move || {
         let copy = spool.check_export(export).map(drop);
         let batch = spool.batch(export).and_then(|mut batch| {
-            batch.index()?;
-            rows.iter()
+            let all = batch.index()?.mapped;
+            all.iter()
+                .chain(&rows)
                 .try_for_each(|row| batch.record(row.record, row.offset, row.length).map(drop))
         });
         (copy, batch)
     });
-    let (copy, batch) = looked.await.map_err(|_| StepError::Panic)?;
+    looked.await.map_err(|_| StepError::Panic)
+}
+
+/// Looks at what is on the disk of an export of which something did not read, and mends it.
+///
+/// # Errors
+/// When the system stands in the way; it may be tried again.
+pub(super) async fn mend(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<Mended, StepError> {
+    let (copy, batch) = look(agent, export, agent.queue.live_rows(export)).await?;
     let has_copy = copy.is_ok();
     if let Err(e) = copy {
         set_part_aside(agent, Part::In, export, e, now)?;

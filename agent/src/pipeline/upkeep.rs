@@ -15,7 +15,7 @@ use vhr_core::id::{ExportId, RecordId};
 use vhr_core::record::VisitKey;
 use vhr_core::time::Timestamp;
 
-use super::{Agent, Error, StepError};
+use super::{Agent, Error, StepError, mend};
 use crate::disk::{self, Room};
 use crate::{clock, control, report, spool, verify};
 
@@ -128,6 +128,16 @@ async fn try_tidy(agent: &Arc<Agent>, steady: bool) -> Result<(), StepError> {
 
 /// Lets go of the copy and the batch of an export that has ended.
 async fn let_go(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<bool, StepError> {
+    // The receipts are to tell whose they are, and the batch does.
+    if !mend::reads(agent, export).await?
+        && let Err(e) = mend::mend(agent, export, now).await
+    {
+        tracing::warn!(
+            export = export.short(),
+            why = report::chain(&e),
+            "a damaged export was not mended"
+        );
+    }
     let spool = agent.spool.clone();
     let keys = spawn_blocking(move || keys_of(&spool, export)).await;
     let released = agent

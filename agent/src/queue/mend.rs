@@ -46,6 +46,9 @@ impl Queue {
                 moved.push((old.record, (*new).clone()));
             }
         }
+        if moved.is_empty() {
+            return Ok(());
+        }
         let entry = Entry::Moved {
             export,
             at: now,
