@@ -471,6 +471,7 @@ async fn prepare(agent: &Arc<Agent>) -> Result<(), Error> {
             Err(e) => return Err(e.into()),
         }
     }
+    memory::give_back();
     Ok(())
 }
 

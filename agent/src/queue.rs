@@ -331,10 +331,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<usize, Error> {
         let mut entries = Vec::new();
-        for (id, row) in self.open_at(endpoint) {
-            if !matches!(row.state, State::Sending { .. }) {
-                continue;
-            }
+        for (id, row) in self.open_at(endpoint, |row| matches!(row.state, State::Sending { .. })) {
             let text = "the agent stopped while it was being sent".to_owned();
             let outcome = Outcome::Unclear(Failure {
                 kind: FailureKind::Stopped,
@@ -368,17 +365,18 @@ impl Queue {
             return Ok(0);
         }
         let mut entries = Vec::new();
-        for (id, row) in self.open_at(endpoint) {
+        let moves = |row: &DeliveryRow| {
+            let wanted = window(row.accepted_at);
             let State::Waiting {
-                attempt: 0, not_before, ..
+                attempt, not_before, ..
             } = row.state
             else {
-                continue;
+                return None;
             };
-            let wanted = window(row.accepted_at);
-            if wanted != not_before {
-                entries.push(step(&id, now, &State::new(wanted)));
-            }
+            (attempt == 0 && wanted != not_before).then_some(wanted)
+        };
+        for (id, row) in self.open_at(endpoint, |row| moves(row).is_some()) {
+            entries.extend(moves(&row).map(|wanted| step(&id, now, &State::new(wanted))));
         }
         let moved = entries.len();
         self.write(entries, Sync::Now).await?;

@@ -7,7 +7,7 @@ use vhr_core::outage::Outage;
 use vhr_core::retry::RetryPolicy;
 use vhr_core::time::Timestamp;
 
-use super::{Error, Queue, step};
+use super::{DeliveryRow, Error, Queue, step};
 use crate::journal::{self, Entry, Sync};
 
 impl Queue {
@@ -25,8 +25,9 @@ impl Queue {
     ) -> Result<usize, Error> {
         let _one_at_a_time = self.steps.lock().await;
         let mut entries = Vec::new();
-        for (id, row) in self.open_at(endpoint) {
-            if self.lock_busy().contains(&id) || believe::brought_back(&row.state, policy, window, now).is_none() {
+        let is_far = |row: &DeliveryRow| believe::brought_back(&row.state, policy, window, now).is_some();
+        for (id, row) in self.open_at(endpoint, is_far) {
+            if self.lock_busy().contains(&id) {
                 continue;
             }
             // The words of the last failure are in the journal only.

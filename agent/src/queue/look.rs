@@ -113,12 +113,16 @@ impl Queue {
         Ok(found)
     }
 
-    /// All that has not come to its end at an endpoint.
-    pub(super) fn open_at(&self, endpoint: &EndpointId) -> Vec<(DeliveryId, DeliveryRow)> {
+    /// What has not come to its end at an endpoint, and is wanted: there may be a month of the others.
+    pub(super) fn open_at(
+        &self,
+        endpoint: &EndpointId,
+        is_wanted: impl Fn(&DeliveryRow) -> bool,
+    ) -> Vec<(DeliveryId, DeliveryRow)> {
         let live = self.lock_live();
         let here = live
             .deliveries()
-            .filter(|(id, row)| id.endpoint == *endpoint && !row.state.is_final());
+            .filter(|(id, row)| id.endpoint == *endpoint && !row.state.is_final() && is_wanted(row));
         here.collect()
     }
 

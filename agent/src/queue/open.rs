@@ -128,7 +128,7 @@ impl Queue {
             .iter()
             .map(|(export, since)| (*export, *since))
             .collect();
-        let made = snapshot::make(top, &self.lock_live());
+        let made = snapshot::make(top, &self.lock_live()).map_err(Error::Snapshot)?;
         drop(alone);
         // First what it relies on, then the snapshot itself.
         self.history.sync(&self.state)?;

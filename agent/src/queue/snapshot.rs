@@ -56,29 +56,33 @@ enum Row {
 
 /// A snapshot as it will be written: made while nothing changes, written afterwards.
 pub(super) struct Made {
-    top: Vec<u8>,
-    rows: Vec<u8>,
+    packed: Vec<u8>,
+    /// Unpacked.
+    size: u64,
 }
 
-/// Takes the picture.
-pub(super) fn make(mut top: Top, live: &Live) -> Made {
+/// Takes the picture. It is packed at once: of a month's backlog it is many times as large.
+///
+/// # Errors
+/// When it cannot be packed.
+pub(super) fn make(mut top: Top, live: &Live) -> io::Result<Made> {
     top.endpoints = live.endpoints().to_vec();
     top.records = live.len() as u64;
-    let mut rows = Vec::new();
+    let mut packed = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
+    let mut size = put(&mut packed, &top)?;
     let mut export: Option<ExportId> = None;
     for (order, record) in live.iter() {
         if export != Some(record.export.id) {
             export = Some(record.export.id);
-            put(&mut rows, &Row::Export((*record.export).clone()));
+            size += put(&mut packed, &Row::Export((*record.export).clone()))?;
         }
-        put(
-            &mut rows,
-            &Row::Record(order, record.row.clone(), record.deliveries.clone()),
-        );
+        let row = Row::Record(order, record.row.clone(), record.deliveries.clone());
+        size += put(&mut packed, &row)?;
     }
-    let mut bytes = Vec::new();
-    put(&mut bytes, &top);
-    Made { top: bytes, rows }
+    Ok(Made {
+        packed: packed.finish()?,
+        size,
+    })
 }
 
 impl Top {
@@ -121,7 +125,7 @@ impl Made {
         for old in numbers.iter().rev().skip(KEPT - 1) {
             fs::remove_file(folder.join(format!("{old:08}")))?;
         }
-        Ok((self.top.len() + self.rows.len()) as u64)
+        Ok(self.size)
     }
 
     fn write_to(&self, path: &Path, keys: &Keys) -> io::Result<()> {
@@ -129,10 +133,9 @@ impl Made {
         let head = seal::Head::new(MAGIC, VERSION, keys);
         file.write_all(&head.to_bytes())?;
         let key = head.key(keys, "snapshot").map_err(io::Error::other)?;
-        let mut packed = zstd::stream::write::Encoder::new(seal::Writer::new(io::BufWriter::new(file), key), 1)?;
-        packed.write_all(&self.top)?;
-        packed.write_all(&self.rows)?;
-        let file = packed.finish()?.finish()?;
+        let mut file = seal::Writer::new(io::BufWriter::new(file), key);
+        file.write_all(&self.packed)?;
+        let file = file.finish()?;
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
 }
@@ -220,10 +223,11 @@ fn list(folder: &Path) -> Vec<u32> {
     numbers
 }
 
-fn put<T: Serialize>(to: &mut Vec<u8>, value: &T) {
+fn put<T: Serialize>(to: &mut impl Write, value: &T) -> io::Result<u64> {
     let bytes = postcard::to_allocvec(value).expect("plain values serialise");
-    to.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    to.extend_from_slice(&bytes);
+    to.write_all(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes())?;
+    to.write_all(&bytes)?;
+    Ok(4 + bytes.len() as u64)
 }
 
 fn get<T: DeserializeOwned>(from: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<T> {
