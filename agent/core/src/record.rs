@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ExportId, PluginRef, RecordId};
 
+mod plain;
+
 /// Facility and `MA_LK`: what makes a visit one and the same over all its versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VisitKey {
@@ -109,7 +111,7 @@ impl Record {
             put_part(&mut body, &format!("bundle:{profile}"), bundle.as_bytes());
         }
         if let Some(envelope) = &self.envelope {
-            put_part(&mut body, "claim", envelope);
+            put_part(&mut body, "claim", &plain::pack(envelope));
         }
         (RecordId::of(&body), body)
     }
@@ -129,7 +131,7 @@ impl Record {
                 None if name == "head" => {
                     head = Some(serde_json::from_slice(part).map_err(|e| Unreadable::Head(e.to_string()))?);
                 }
-                None if name == "claim" => envelope = Some(part.to_vec()),
+                None if name == "claim" => envelope = Some(plain::unpack(part).ok_or(Unreadable::Parts(at))?),
                 Some(("bundle", profile)) => {
                     let text = std::str::from_utf8(part).map_err(|_| Unreadable::Parts(at))?;
                     bundles.insert(profile.to_owned(), text.to_owned());

@@ -20,7 +20,7 @@ use crate::seal::{self, FileKey, TAG, numbered};
 
 const MAGIC: [u8; 4] = *b"VHRB";
 const END: &[u8; 4] = b"BRHV";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const TRAILER: u64 = 8 + 8 + 4;
 /// Before the sealed bytes of a frame: their length.
 const LENGTH: usize = 4;
