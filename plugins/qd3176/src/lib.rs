@@ -1,5 +1,8 @@
 //! The national mapping plugin: one visit in the tables of QĐ 130 / 4750 / 3176 (XML1..XML5) to FHIR R4.
 //!
+//! Plugins for other formats use this crate as a library (without its feature `plugin`): they fill the tables, and
+//! [`map_tables`] makes the resources and the claim of them.
+//!
 //! [`map`] is the whole story of a record: who it is about, then one file per subject. What stays true: nothing is
 //! invented, what the tables lack is absent; every reference inside a record resolves and every key is unique per type;
 //! the insurance claim leaves as the file's own bytes; messages name fields, never values.
@@ -23,12 +26,14 @@ mod source;
 
 pub use profile::{Profile, Settings};
 
+use vhr_plugin_sdk::tables::{Fault, Tables};
 use vhr_plugin_sdk::{
     Claim, Config, Context, Failure, Issue, Issues, Mapped, Outcome, Payload, Record, Visit, VisitInfo,
 };
 
 use source::{Draft, Line, Source};
 
+#[cfg(feature = "plugin")]
 vhr_plugin_sdk::plugin!(Plugin, Plugin::open, map);
 
 /// What stays the same for a whole batch.
@@ -68,7 +73,37 @@ pub fn map(plugin: &Plugin, record: &Record) -> Outcome {
             return refuse("QD3176-UNREADABLE", "", "Không đọc được các bảng của hồ sơ", &english);
         }
     };
-    match identify(plugin, &visit) {
+    map_record(plugin, &visit)
+}
+
+/// Maps a visit whose tables another plugin filled: the resources as of an export, and a claim built of the tables. What a
+/// gateway would not take of them refuses the visit.
+pub fn map_tables(plugin: &Plugin, tables: &Tables) -> Outcome {
+    let claim = match tables.write() {
+        Ok(documents) => documents,
+        Err(faults) => {
+            let issue = |fault: Fault| Issue {
+                severity: "error".to_owned(),
+                code: "QD3176-TABLES".to_owned(),
+                message: fault.to_string(),
+                source_path: fault.path,
+                target_path: None,
+                ext: Vec::new(),
+            };
+            return Outcome::Rejected(faults.into_iter().map(issue).collect());
+        }
+    };
+    match map_record(plugin, &tables.to_visit()) {
+        Outcome::Mapped(mapped) => Outcome::Mapped(Mapped {
+            claim: Claim::Tables(claim),
+            ..mapped
+        }),
+        other => other,
+    }
+}
+
+fn map_record(plugin: &Plugin, visit: &Visit<'_>) -> Outcome {
+    match identify(plugin, visit) {
         Ok((source, draft)) => map_visit(&source, draft),
         Err(issues) => Outcome::Rejected(issues),
     }

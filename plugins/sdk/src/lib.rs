@@ -11,6 +11,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! A plugin whose source is no claim file fills [`tables::Tables`] instead: from them come the documents of the claim and, by
+//! the national plugin, the resources.
+//!
 //! The function sees values and returns values: no clock, no file, no network. Everything else here serves it: [`Visit`]
 //! and [`Row`] read a record, [`Moment`] and [`Decimal`] read its dates and numbers without inventing anything,
 //! [`Object`] writes resources, [`Issues`] collects what a person should know. The same function runs natively, for tests
@@ -27,6 +30,7 @@ mod issue;
 mod json;
 mod list;
 mod plugin;
+pub mod tables;
 mod visit;
 
 pub use bindings::vhr::mapper::types::{

@@ -25,6 +25,14 @@ impl<'a> Visit<'a> {
         })
     }
 
+    /// The same of rows that are at hand.
+    pub(crate) fn of(tables: impl Iterator<Item = (&'a str, Vec<Row<'a>>)>) -> Self {
+        let tables = tables.map(|(name, rows)| (name.into(), rows));
+        Self {
+            tables: tables.collect(),
+        }
+    }
+
     /// The rows of a table; none when the record does not have it.
     pub fn table(&self, name: &str) -> &[Row<'a>] {
         self.tables
@@ -47,7 +55,15 @@ pub struct Row<'a> {
     next: Cell<usize>,
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// A row of fields that are at hand, none of them empty.
+    pub(crate) fn of(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        Self {
+            fields: fields.map(|(name, text)| (name.into(), text.into())).collect(),
+            next: Cell::new(0),
+        }
+    }
+
     /// The text of a field; `None` when it is absent or empty.
     #[inline]
     pub fn get(&self, field: &str) -> Option<&str> {
