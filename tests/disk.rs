@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::harness::{Wish, World, eventually, files_below, plain, whole_keys};
+use crate::survival::Judge;
 use crate::survival::ext4::Disk;
 
 /// A window that does not come by itself.
@@ -111,6 +112,45 @@ fn on_a_full_disk_it_starts_and_sends_what_it_has_and_leaves_the_rest_in_its_fol
     assert_eq!(left(), 0);
     assert_eq!(world.receipts().len(), 2 * files.len());
     drop(disk);
+}
+
+/// As a disk array or a cable does: in the middle of sending nothing can be written any more, and later the disk is there again.
+#[test]
+fn a_disk_that_goes_away_in_the_middle_and_comes_back_needs_nobody_to_start_the_service() {
+    let world = World::with(Wish {
+        state: "disk/state",
+        source: r#"after = "delete""#,
+        ..Wish::default()
+    });
+    let disk = match Disk::new(&world.path("disk.img"), &world.path("disk"), 1 << 30) {
+        Ok(disk) => disk,
+        // Needs root and loop devices.
+        Err(why) => return eprintln!("a disk that goes away: NOT TRIED, it is not possible here: {why}"),
+    };
+    let mut judge = Judge::new("a disk that goes away");
+    let files = plain(604, 40);
+    judge.drop_in(&world, &files);
+    let mut service = world.start_telling(&["run"]);
+    eventually("it sends", || world.gateway.accepted_count() > 2);
+    judge.said(&service.log());
+    disk.cut();
+    eventually("it has let go of the disk", || disk.try_unmount().is_ok());
+    assert!(service.is_running());
+    disk.mount().expect("it mounts again, as ext4 promises");
+    eventually("it works again, by itself", || {
+        let asked = world.run(&["status", "--json"]);
+        // 1: a person is asked of what was being sent.
+        if !matches!(asked.code, Some(0 | 1)) {
+            return false;
+        }
+        let status = asked.json();
+        let waiting = |at: usize| status["endpoints"][at]["waiting"] == 0 && status["endpoints"][at]["sending"] == 0;
+        waiting(0) && waiting(1) && fs::read_dir(world.exports()).unwrap().count() == 0
+    });
+    service.terminate().with(0);
+    judge.look(&world, "when the disk was back");
+    judge.end(&world);
+    assert!(judge.tally.is_clean(), "{}", judge.tally);
 }
 
 #[test]

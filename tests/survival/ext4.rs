@@ -96,7 +96,8 @@ impl Disk {
         Ok(disk)
     }
 
-    fn mount(&self) -> Result<(), String> {
+    /// Mounts it, as after a start of the machine.
+    pub(crate) fn mount(&self) -> Result<(), String> {
         run_it(
             Command::new("mount")
                 .args(["-o", "loop"])
@@ -106,7 +107,7 @@ impl Disk {
     }
 
     /// From here on nothing more reaches the disk.
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         run_it(Command::new(tools::cut_power()).arg(&self.mounted)).expect("the image can be shut down");
     }
 
@@ -116,10 +117,15 @@ impl Disk {
         self.mount().expect("it mounts again, as ext4 promises");
     }
 
+    /// Unmounts it, where nobody has a file of it open.
+    pub(crate) fn try_unmount(&self) -> Result<(), String> {
+        run_it(Command::new("umount").arg(&self.mounted))
+    }
+
     fn unmount(&self) -> Result<(), String> {
         let mut last = Ok(());
         for _ in 0..TRIES {
-            last = run_it(Command::new("umount").arg(&self.mounted));
+            last = self.try_unmount();
             if last.is_ok() {
                 break;
             }
@@ -132,7 +138,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // A disk that was never mounted, or a test that failed half way: nothing more can be done about it.
-        let _ = run_it(Command::new("umount").arg(&self.mounted));
+        let _ = self.try_unmount();
     }
 }
 
