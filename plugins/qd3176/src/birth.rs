@@ -144,6 +144,12 @@ pub(crate) fn as_mother<'a>(source: &Source<'a>) -> impl Iterator<Item = String>
     lines.map(caregiver_key)
 }
 
+/// The child at a place in the list of XML1, if the certificate at that place has its weight.
+pub(crate) fn child(source: &Source<'_>, place: usize, weight: &str) -> Option<String> {
+    let line = source.lines(TABLE).nth(place.checked_sub(1)?)?;
+    (line.get("CAN_NANG_CON") == Some(weight)).then(|| line.key())
+}
+
 fn is_mother(source: &Source<'_>, line: Line<'_>) -> bool {
     let patient = source.told("HO_TEN").get("HO_TEN").zip(line.get("HO_TEN_NND"));
     patient.is_some_and(|(patient, named)| same_name(patient, named))

@@ -37,6 +37,8 @@ pub(crate) enum Value<'a> {
     /// A code of the list of a field.
     Code(&'static str, &'a str),
     Text(&'a str),
+    /// A concept that has words only.
+    Words(&'static str),
     Number(Decimal<'a>),
     /// A number, the unit in words and by UCUM.
     Measured(Decimal<'a>, &'static str, &'static str),
@@ -156,7 +158,7 @@ impl<'a> Finding<'a> {
 
     /// Writes it, if the form said anything.
     pub(crate) fn put(self, source: &Source<'a>, draft: &mut Draft<'a>) {
-        if self.value.is_none() && self.parts.is_empty() {
+        if self.value.is_none() && self.parts.is_empty() && self.performers.is_empty() {
             return;
         }
         let json = resource("Observation", |o| self.write(o, source));
@@ -240,6 +242,7 @@ fn write_value(o: &mut Object<'_>, source: &Source<'_>, about: &str, value: &Val
     match value {
         Value::Code(field, code) => o.object("valueCodeableConcept", |o| national_body(o, source, field, about, code)),
         Value::Text(text) => o.text("valueString", text),
+        Value::Words(words) => wording(o, "valueCodeableConcept", words),
         Value::Number(number) => quantity(o, "valueQuantity", Some(*number), None),
         Value::Measured(number, unit, ucum) => measured(o, "valueQuantity", *number, unit, UCUM, ucum),
         Value::At(moment) => o.text("valueDateTime", moment.as_str()),

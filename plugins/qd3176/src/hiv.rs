@@ -4,7 +4,7 @@ use vhr_plugin_sdk::{list, resource};
 
 use crate::codes;
 use crate::fhir::{national_body, period};
-use crate::finding::{Finding, Value};
+use crate::finding::{Finding, Performer, Value};
 use crate::source::{Draft, ENCOUNTER, Line, Source};
 use crate::treatment::{Episode, Regimen};
 use crate::tuberculosis;
@@ -12,17 +12,14 @@ use crate::tuberculosis;
 pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
     for line in source.lines("XML6") {
         let episode = Episode {
-            key: [&line.key(), "-HIV"].concat(),
+            key: ["HIV-", source.patient].concat(),
             about: "Chăm sóc và điều trị HIV/AIDS",
-            kind: line
-                .get("MA_LOAI_BN")
-                .map(|code| ("MA_LOAI_BN", line.name_of("MA_LOAI_BN"), code)),
             start: None,
             end: None,
             at: line.get("MA_CSKCB"),
         };
         episode.put(source, draft);
-        tuberculosis::hiv_of_old(source, draft, line);
+        history(source, draft, line);
         let mut regimen = Regimen::new(line, "ARV", "MA_PHAC_DO_DIEU_TRI", "Phác đồ ARV hiện tại");
         regimen.start = draft.date_time(line, "NGAY_CHUYEN_PHAC_DO");
         regimen.step = line.get("MA_BAC_PHAC_DO").map(|code| ("MA_BAC_PHAC_DO", code));
@@ -33,6 +30,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
         regimen.put(source, draft);
         Finding::new(line, "TINH_TRANG", "Tình trạng chăm sóc HIV/AIDS khi đến khám")
             .when(source.admitted)
+            .codes("MA_LOAI_BN")
             .codes("MA_LYDO_DTRI")
             .codes("GIAI_DOAN_LAM_SANG")
             .codes("NHOM_DOI_TUONG")
@@ -44,6 +42,27 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
         tuberculosis::treatment(source, draft, line, screened, "KQ_DTRI_LAO", line.get("MA_CSKCB"));
         care(source, draft, line);
     }
+}
+
+/// What XML6 and XML15 both tell: when HIV was confirmed, and since when two drugs are taken.
+pub(crate) fn history<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>) {
+    let confirmed = draft.date_time(line, "NGAYKD_HIV");
+    Finding::new(line, "HIV", "Khẳng định nhiễm HIV")
+        .loinc("55277-8", "HIV status")
+        .category("laboratory", "Laboratory")
+        .when(confirmed)
+        .performer(line.get("NOI_XN_KD").map(Performer::Facility))
+        .value(confirmed.map(|_| Value::Words("Đã khẳng định nhiễm HIV")))
+        .text("NOI_LAY_MAU_XN")
+        .put(source, draft);
+    let mut cotrimoxazole = Regimen::new(line, "CTX", "", "Cotrimoxazole");
+    cotrimoxazole.start = draft.date_time(line, "NGAY_BAT_DAU_DT_CTX");
+    cotrimoxazole.put(source, draft);
+    let mut first = Regimen::new(line, "ARV-BD", "MA_PHAC_DO_DIEU_TRI_BD", "Phác đồ ARV ban đầu");
+    first.start = draft.date_time(line, "BDDT_ARV");
+    first.begun_at = line.get("NOI_BDDT_ARV");
+    first.step = line.get("MA_BAC_PHAC_DO_BD").map(|code| ("MA_BAC_PHAC_DO_BD", code));
+    first.put(source, draft);
 }
 
 fn tests<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>) {
@@ -74,7 +93,7 @@ fn care<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>) {
         return;
     }
     let json = resource("CarePlan", |o| {
-        o.text("status", if end.is_some() { "completed" } else { "active" });
+        o.text("status", if source.is_over(end) { "completed" } else { "active" });
         o.text("intent", "plan");
         o.text("title", "Xử trí HIV/AIDS");
         o.reference("subject", "Patient", source.patient);

@@ -208,8 +208,8 @@ fn map_visit<'a>(source: &Source<'a>, mut draft: Draft<'a>) -> Outcome {
     patient::map(source, draft_ref);
     let coverages = coverage::map(source, draft_ref);
     let diagnoses = condition::map(source, draft_ref);
-    hiv::map(source, draft_ref);
     tuberculosis::map(source, draft_ref);
+    hiv::map(source, draft_ref);
     encounter::map(source, draft_ref, &diagnoses);
     measurements::map(source, draft_ref);
     let services = services::map(source, draft_ref, &diagnoses);

@@ -2,6 +2,7 @@
 
 use vhr_plugin_sdk::{Decimal, Moment, Object, list, resource};
 
+use crate::birth;
 use crate::fhir::{ABSENT, UCUM, concept, known, known_body, measured, wording};
 use crate::patient::two_digits;
 use crate::profile::Profile;
@@ -41,8 +42,9 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
         let json = resource("Observation", |o| {
             body(o, source, ("exam", "Exam"), ("8339-4", "Birth weight Measured"));
             // The record is the mother's; the weight is her child's.
-            o.array("focus", |a| {
-                a.object(|o| o.text("display", &format!("Con thứ {child} của người bệnh")))
+            o.array("focus", |a| match birth::child(source, child, text) {
+                Some(key) => a.reference("Patient", &key),
+                None => a.object(|o| o.text("display", &format!("Con thứ {child} của người bệnh"))),
             });
             measured(o, "valueQuantity", weight, "g", UCUM, "g");
         });

@@ -32,7 +32,7 @@ pub(crate) struct Paper<'p> {
 pub(crate) fn put<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>, paper: &Paper<'_>) {
     let about = line.about();
     let made = draft.date_time(line, paper.made);
-    let (start, end) = stay(line);
+    let (start, end) = stay(draft, line);
     let licence = line.get(paper.author.0).filter(|_| paper.licensed);
     let licence = licence.map(|licence| draft.practitioner(licence));
     let json = resource("DocumentReference", |o| {
@@ -89,12 +89,13 @@ pub(crate) fn put<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>
 }
 
 /// The stay that the paper speaks of; the lists that a referral may have are in its words only.
-fn stay(line: Line<'_>) -> (Option<Moment>, Option<Moment>) {
-    let (start, end) = (line.moment("NGAY_VAO"), line.moment("NGAY_RA"));
-    match (start, end) {
-        (Some(start), Some(end)) if start.not_after(&end) != Ok(true) => (Some(start), None),
-        stay => stay,
-    }
+fn stay<'a>(draft: &mut Draft<'a>, line: Line<'a>) -> (Option<Moment>, Option<Moment>) {
+    let mut moment = |field| match line.get(field)?.contains(';') {
+        true => None,
+        false => draft.date_time(line, field),
+    };
+    let (start, end) = (moment("NGAY_VAO"), moment("NGAY_RA"));
+    (start, draft.ordered(line, "NGAY_RA", start, end))
 }
 
 /// A number that only its meaning tells from others.
@@ -135,7 +136,7 @@ fn page(line: Line<'_>) -> String {
             escape(&mut out, field.vi);
             out.push_str("</dt><dd>");
             match field.kind {
-                Kind::Date | Kind::DateTime => day(&mut out, text),
+                Kind::Date | Kind::DateTime => day(&mut out, text, field.name.starts_with("NGAY_SINH")),
                 Kind::Text | Kind::Number => escape(&mut out, text),
             }
             out.push_str("</dd>");
@@ -145,9 +146,13 @@ fn page(line: Line<'_>) -> String {
     out
 }
 
-/// `15/03/2026 08:30`, as people in Vietnam write it; what is no full date stays as it stands.
-fn day(out: &mut String, text: &str) {
-    match Moment::date_time(text) {
+/// `15/03/2026 08:30`, as people in Vietnam write it; what is no full date stays as it stands. Of a birth, midnight is not known.
+fn day(out: &mut String, text: &str, birth: bool) {
+    let moment = match birth {
+        true => Moment::birth(text).map(|(day, moment)| moment.unwrap_or(day)),
+        false => Moment::date_time(text),
+    };
+    match moment {
         Ok(moment) if moment.is_full() => {
             let (date, time) = (moment.day(), moment.as_str().get(11..16));
             let parts: [&str; 3] = [&date.as_str()[8..], &date.as_str()[5..7], &date.as_str()[..4]];
@@ -218,10 +223,11 @@ mod tests {
     fn a_page_writes_days_as_people_do() {
         let shown = |text| {
             let mut out = String::new();
-            day(&mut out, text);
+            day(&mut out, text, text.ends_with("0000"));
             out
         };
         assert_eq!(shown("202603010830"), "01/03/2026 08:30");
+        assert_eq!(shown("202603010000"), "01/03/2026");
         assert_eq!(
             (shown("20260301").as_str(), shown("20260230").as_str()),
             ("01/03/2026", "20260230")

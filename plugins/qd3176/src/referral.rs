@@ -1,6 +1,6 @@
 //! XML13, the referral: a ServiceRequest to the facility that takes the patient over, and the paper.
 
-use vhr_plugin_sdk::{Array, Moment, list, resource};
+use vhr_plugin_sdk::{Array, list, resource};
 
 use crate::condition::{Diagnosis, other_traditional, write_reasons};
 use crate::fhir::{national_body, notes, organization};
@@ -14,13 +14,6 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[D
     for line in source.lines(TABLE) {
         let licence = list(line.get("MA_BAC_SI")).next();
         let requester = licence.map(|licence| draft.practitioner(licence));
-        // The last of the stays is the one that the patient is sent from.
-        let asked = list(line.get("NGAY_RA"))
-            .last()
-            .and_then(|text| Moment::date_time(text).ok());
-        if asked.is_none() && line.get("NGAY_RA").is_some() {
-            draft.bad_date(line, "NGAY_RA");
-        }
         let json = resource("ServiceRequest", |o| {
             o.array("identifier", |a| {
                 for field in NUMBERS {
@@ -38,7 +31,6 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[D
             });
             o.reference("subject", "Patient", source.patient);
             o.reference("encounter", "Encounter", ENCOUNTER);
-            o.moment("authoredOn", asked);
             match requester {
                 Some(licence) => o.reference("requester", "Practitioner", licence),
                 None => organization(o, "requester", source, line.get("MA_CSKCB")),

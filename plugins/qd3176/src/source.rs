@@ -78,6 +78,11 @@ impl<'a> Source<'a> {
         told(self.visit, self.head, field)
     }
 
+    /// Something that ends on this day has ended as far as the visit tells.
+    pub(crate) fn is_over(&self, end: Option<Moment>) -> bool {
+        end.is_some_and(|end| end.not_after(&self.day()) == Ok(true))
+    }
+
     /// There is no XML1 yet.
     pub(crate) fn is_check_in(&self) -> bool {
         self.head.table == CHECK_IN

@@ -1,7 +1,7 @@
 //! What HIV care (XML6) and the treatment of tuberculosis (XML15) are made of: an episode, and regimens with the time in
 //! which they are followed.
 
-use vhr_plugin_sdk::{Decimal, Moment, Object, resource};
+use vhr_plugin_sdk::{Decimal, Moment, Object, Scope, put, resource};
 
 use crate::fhir::{ABSENT, UCUM, measured, national_body, organization, period, wording};
 use crate::source::{Draft, ENCOUNTER, Line, Source};
@@ -46,7 +46,7 @@ impl<'a> Regimen<'a> {
         }
         let requires = &source.profile.requires;
         let json = resource("MedicationRequest", |o| {
-            o.text("status", if end.is_some() { "completed" } else { "active" });
+            o.text("status", if source.is_over(end) { "completed" } else { "active" });
             // A course that is followed; the drugs themselves are ordered in XML2.
             o.text("intent", "plan");
             o.array("category", |a| {
@@ -93,12 +93,10 @@ fn followed(o: &mut Object<'_>, start: Option<Moment>, end: Option<Moment>) {
     });
 }
 
-/// An episode of care at a facility; its key, for the Encounter.
+/// An episode of care at a facility: the same one for all visits that belong to it.
 pub(crate) struct Episode<'a> {
     pub(crate) key: String,
     pub(crate) about: &'static str,
-    /// Another type of it, by the code of a field.
-    pub(crate) kind: Option<(&'static str, &'static str, &'a str)>,
     pub(crate) start: Option<Moment>,
     pub(crate) end: Option<Moment>,
     /// The facility that is in charge.
@@ -107,19 +105,20 @@ pub(crate) struct Episode<'a> {
 
 impl<'a> Episode<'a> {
     pub(crate) fn put(self, source: &Source<'a>, draft: &mut Draft<'a>) {
+        // Two tables, or two rows, may tell of one.
+        if draft.episodes.contains(&self.key) {
+            return;
+        }
         let json = resource("EpisodeOfCare", |o| {
-            o.text("status", if self.end.is_some() { "finished" } else { "active" });
+            o.text("status", if source.is_over(self.end) { "finished" } else { "active" });
             o.array("type", |a| {
                 a.object(|o| o.text("text", self.about));
-                if let Some((field, words, code)) = self.kind {
-                    a.object(|o| national_body(o, source, field, words, code));
-                }
             });
             o.reference("patient", "Patient", source.patient);
             organization(o, "managingOrganization", source, self.at);
             period(o, "period", self.start, self.end);
         });
         draft.episodes.push(self.key.clone());
-        draft.put("EpisodeOfCare", self.key, json);
+        put(&mut draft.resources, "EpisodeOfCare", self.key, Scope::Facility, json);
     }
 }

@@ -1,7 +1,8 @@
 //! The treatment of tuberculosis: XML15, and what XML6 says of it. An episode and a regimen where somebody is treated,
 //! and the classes of the disease.
 
-use crate::finding::{Finding, Performer, Value};
+use crate::finding::Finding;
+use crate::hiv;
 use crate::source::{Draft, Line, Source};
 use crate::treatment::{Episode, Regimen};
 
@@ -15,7 +16,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
             .codes("PHANLOAI_LAO_VK")
             .codes("PHANLOAI_LAO_KT");
         treatment(source, draft, line, classes, "KET_QUA_DTRI_LAO", facility);
-        hiv_of_old(source, draft, line);
+        hiv::history(source, draft, line);
     }
 }
 
@@ -37,11 +38,11 @@ pub(crate) fn treatment<'a>(
         .codes(result)
         .put(source, draft);
     if start.is_some() || end.is_some() || line.get("PHACDO_DTRI_LAO").is_some() {
-        let key = [&line.key(), "-LAO"].concat();
+        let since = start.map_or_else(String::new, |start| ["-", start.as_str()].concat());
+        let key = ["LAO-", source.patient, &since].concat();
         let episode = Episode {
             key,
             about: "Điều trị lao",
-            kind: None,
             start,
             end,
             at: facility,
@@ -51,25 +52,4 @@ pub(crate) fn treatment<'a>(
     let mut regimen = Regimen::new(line, "LAO", "PHACDO_DTRI_LAO", "Phác đồ điều trị lao");
     (regimen.start, regimen.end) = (start, end);
     regimen.put(source, draft);
-}
-
-/// The days of HIV that both tables have: when it was confirmed, and since when two drugs are taken.
-pub(crate) fn hiv_of_old<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>) {
-    let confirmed = draft.date_time(line, "NGAYKD_HIV");
-    Finding::new(line, "HIV", "Khẳng định nhiễm HIV")
-        .category("laboratory", "Laboratory")
-        .when(confirmed)
-        .performer(line.get("NOI_XN_KD").map(Performer::Facility))
-        .value(confirmed.map(|_| Value::Text("Đã khẳng định nhiễm HIV")))
-        .text("NOI_LAY_MAU_XN")
-        .text("NOI_XN_KD")
-        .put(source, draft);
-    let mut cotrimoxazole = Regimen::new(line, "CTX", "", "Cotrimoxazole");
-    cotrimoxazole.start = draft.date_time(line, "NGAY_BAT_DAU_DT_CTX");
-    cotrimoxazole.put(source, draft);
-    let mut first = Regimen::new(line, "ARV-BD", "MA_PHAC_DO_DIEU_TRI_BD", "Phác đồ ARV ban đầu");
-    first.start = draft.date_time(line, "BDDT_ARV");
-    first.begun_at = line.get("NOI_BDDT_ARV");
-    first.step = line.get("MA_BAC_PHAC_DO_BD").map(|code| ("MA_BAC_PHAC_DO_BD", code));
-    first.put(source, draft);
 }
