@@ -33,7 +33,11 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
 fn patient<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>, child: &str) {
     let birth = person::birth(draft, line, "NGAY_SINH_CON");
     let gender = person::gender(source, draft, line, "GIOI_TINH_CON");
-    let several = draft.decimal(line, "SO_CON").map(|_| line.get("SO_CON") != Some("1"));
+    // What is wrong with the number is told where it is written.
+    let several = line
+        .get("SO_CON")
+        .and_then(|text| text.parse::<u32>().ok())
+        .map(|children| children > 1);
     let json = resource("Patient", |o| {
         o.array("extension", |a| {
             if let Some(place) = line.get("NOI_SINH_CON") {
