@@ -3,14 +3,12 @@
 //! FHIR demands an insurance and a date of making, so a visit without a card, or one that is not settled yet, has no
 //! Claim. It comes with the next export, and nothing clinical waits for it.
 
-use vhr_plugin_sdk::{Array, Decimal, Moment, Object, list, resource};
+use vhr_plugin_sdk::{Moment, list, resource};
 
-use crate::codes;
+use crate::claim_item::{self, Fact, Facts};
 use crate::condition::{Diagnosis, Role};
-use crate::fhir::{ABSENT, concept, concept_body, identifier, known, measured, money, quantity, wording};
-use crate::source::{Draft, ENCOUNTER, Line, Source};
-
-const CURRENCY: &str = "urn:iso:std:iso:4217";
+use crate::fhir::{ABSENT, concept, identifier, known, money, national_body};
+use crate::source::{Draft, Source};
 
 /// Totals beside `T_TONGCHI_BV`, which is the Claim's own total.
 const TOTALS: [(&str, &str); 8] = [
@@ -46,9 +44,22 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, coverages: &[S
         return;
     };
     let total = draft.decimal(head, "T_TONGCHI_BV");
-    let totals = TOTALS.map(|(field, meaning)| (field, meaning, draft.decimal(head, field)));
-    let dates = DATES.map(|(field, meaning)| (field, meaning, draft.date_time(head, field)));
+    let mut facts = Facts::default();
+    for (field, meaning) in TOTALS {
+        let value = draft.decimal(head, field).map(Fact::Amount);
+        facts.tell(field, meaning, value);
+    }
+    for (field, meaning) in DATES {
+        let day = draft.date_time(head, field).map(Moment::day);
+        facts.tell(field, meaning, day.map(Fact::Day));
+    }
     let settlement = settlement_month(source, draft);
+    facts.tell("NAM_QT, THANG_QT", "Kỳ quyết toán", settlement.map(Fact::Day));
+    facts.tell(
+        "MA_TTDV",
+        "Mã định danh của thủ trưởng đơn vị",
+        head.get("MA_TTDV").map(Fact::Person),
+    );
 
     let json = resource("Claim", |o| {
         o.array("identifier", |a| {
@@ -73,35 +84,6 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, coverages: &[S
             "normal",
             "Normal",
         );
-        o.array("supportingInfo", |a| {
-            let mut sequence = 0;
-            let mut information = |a: &mut Array<'_>, field: &str, meaning: &str, write: &dyn Fn(&mut Object<'_>)| {
-                sequence += 1;
-                a.object(|o| {
-                    o.count("sequence", sequence);
-                    wording(o, "category", meaning);
-                    wording(o, "code", field);
-                    write(o);
-                });
-            };
-            for (field, meaning, value) in totals {
-                if let Some(value) = value {
-                    information(a, field, meaning, &|o| {
-                        measured(o, "valueQuantity", value, "VND", CURRENCY, "VND");
-                    });
-                }
-            }
-            for (field, meaning, date) in dates {
-                if let Some(date) = date {
-                    information(a, field, meaning, &|o| o.text("timingDate", date.day().as_str()));
-                }
-            }
-            if let Some(month) = settlement {
-                information(a, "NAM_QT, THANG_QT", "Kỳ quyết toán", &|o| {
-                    o.text("timingDate", month.as_str())
-                });
-            }
-        });
         o.array("diagnosis", |a| {
             let coded = diagnoses
                 .iter()
@@ -136,106 +118,20 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, coverages: &[S
                 });
             }
         });
-        o.array("item", |a| {
-            let lines = source.lines("XML2").map(drug).chain(source.lines("XML3").map(service));
-            for (index, item) in lines.enumerate() {
-                a.object(|o| write_item(o, source, draft, index + 1, item));
-            }
-        });
+        // "0": no accident. FHIR wants its day, which no table has.
+        if let Some(kind) = head.get("MA_TAI_NAN").filter(|kind| *kind != "0") {
+            o.object("accident", |o| {
+                o.raw("_date", ABSENT);
+                o.object("type", |o| {
+                    national_body(o, source, "MA_TAI_NAN", "Mã tai nạn, thương tích", kind);
+                });
+            });
+        }
+        o.array("item", |a| claim_item::write_all(a, source, draft, &mut facts));
+        o.array("supportingInfo", |a| facts.write(a, source));
         money(o, "total", total);
     });
     draft.put("Claim", "claim".to_owned(), json);
-}
-
-/// A row as a line of the claim.
-struct Item<'a> {
-    line: Line<'a>,
-    what: What,
-    code: Option<&'a str>,
-    name: Option<&'a str>,
-    price: &'static str,
-}
-
-enum What {
-    Drug,
-    Service,
-    Supply,
-}
-
-fn drug(line: Line<'_>) -> Item<'_> {
-    Item {
-        line,
-        what: What::Drug,
-        code: line.get("MA_THUOC"),
-        name: line.get("TEN_THUOC"),
-        price: "DON_GIA",
-    }
-}
-
-fn service(line: Line<'_>) -> Item<'_> {
-    let price = "DON_GIA_BV";
-    match line.get("MA_VAT_TU") {
-        Some(code) => Item {
-            line,
-            what: What::Supply,
-            code: Some(code),
-            name: line.get("TEN_VAT_TU"),
-            price,
-        },
-        None => {
-            let name = line.get("TEN_DICH_VU").or(line.get("TEN_VAT_TU"));
-            Item {
-                line,
-                what: What::Service,
-                code: line.get("MA_DICH_VU"),
-                name,
-                price,
-            }
-        }
-    }
-}
-
-fn write_item<'a>(o: &mut Object<'_>, source: &Source<'a>, draft: &mut Draft<'a>, sequence: usize, item: Item<'a>) {
-    let Item {
-        line,
-        what,
-        code,
-        name,
-        price,
-    } = item;
-    let systems = &source.profile.code_systems;
-    let system = match what {
-        What::Drug => &systems.drug,
-        What::Service => &systems.service,
-        What::Supply => &systems.supply,
-    };
-    o.count("sequence", sequence);
-    if let Some(group) = line.get("MA_NHOM") {
-        let name = codes::group(group, source.day().as_str()).map(|(_, name)| name);
-        o.object("category", |o| {
-            concept_body(o, systems.cost_group.as_deref(), Some(group), name)
-        });
-    }
-    match code.or(name) {
-        Some(_) => concept(o, "productOrService", system.as_deref(), code, name),
-        None => {
-            draft.missing(
-                line,
-                "MA_DICH_VU",
-                "Dòng chi phí không có mã và tên",
-                "a cost line with neither code nor name",
-            );
-            o.raw("productOrService", ABSENT);
-        }
-    }
-    // Rows that were mapped before have already been told about a bad order time; quiet here.
-    let served = line.get("NGAY_YL").and_then(|text| Moment::date(text).ok());
-    o.moment("servicedDate", served);
-    let amount = line.get("SO_LUONG").and_then(Decimal::parse);
-    quantity(o, "quantity", amount, line.get("DON_VI_TINH"));
-    money(o, "unitPrice", draft.decimal(line, price));
-    money(o, "net", draft.decimal(line, "THANH_TIEN_BV"));
-    o.array("encounter", |a| a.reference("Encounter", ENCOUNTER));
 }
 
 /// `NAM_QT` and `THANG_QT` as a month.

@@ -11,6 +11,8 @@ static GROUPS: Table = LazyLock::new(|| lines(include_str!("../../../configs/cod
 static VISIT_TYPES: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/ma-loai-kcb.csv")));
 static RESULTS: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/ket-qua-dtri.csv")));
 static NATIONALITIES: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/ma-quoctich.csv")));
+static MEANINGS: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/y-nghia-ma.csv")));
+static ARV: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/thuoc-arv.csv")));
 
 /// What kind of row a cost group makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +62,25 @@ pub(crate) fn country(code: &str, day: &str) -> Option<&'static str> {
     find(&NATIONALITIES, code, day).map(|[_, iso, ..]| iso)
 }
 
+/// What a code of a field's own list says in words.
+pub(crate) fn meaning(field: &str, code: &str, day: &str) -> Option<&'static str> {
+    let lines = MEANINGS
+        .iter()
+        .filter(|columns| columns[0] == field && columns[1] == code);
+    newest(lines, day).map(|[_, _, name, ..]| name)
+}
+
+/// Substances of antiretroviral drugs, and whether one alone tells of HIV.
+pub(crate) fn antiretrovirals() -> impl Iterator<Item = (&'static str, bool)> {
+    ARV.iter().map(|[substance, alone, ..]| (*substance, *alone == "yes"))
+}
+
 /// The newest line of a table for a code that was in force on a day (ISO date; empty: any day).
 fn find(table: &Table, code: &str, day: &str) -> Option<[&'static str; 5]> {
-    let lines = table.iter().filter(|columns| columns[0] == code);
+    newest(table.iter().filter(|columns| columns[0] == code), day)
+}
+
+fn newest<'t>(lines: impl Iterator<Item = &'t [&'static str; 5]>, day: &str) -> Option<[&'static str; 5]> {
     lines
         .filter(|columns| day.is_empty() || from(columns) <= day)
         .max_by_key(|columns| from(columns))
@@ -135,12 +153,27 @@ mod tests {
     }
 
     #[test]
+    fn a_meaning_belongs_to_its_field() {
+        assert_eq!(
+            meaning("LOAI_DTRI_LAO", "3", "2026-03-01"),
+            Some("Điều trị lao kháng thuốc")
+        );
+        assert_eq!(
+            (meaning("LOAI_DTRI_LAO", "9", ""), meaning("KET_QUA", "3", "")),
+            (None, None)
+        );
+        assert_eq!(meaning("MA_LYDO_CT", "1", "2020-01-01"), None);
+    }
+
+    #[test]
     fn every_line_of_every_table_has_its_columns() {
         for table in [
             include_str!("../../../configs/codes/ma-nhom.csv"),
             include_str!("../../../configs/codes/ma-loai-kcb.csv"),
             include_str!("../../../configs/codes/ket-qua-dtri.csv"),
             include_str!("../../../configs/codes/ma-quoctich.csv"),
+            include_str!("../../../configs/codes/y-nghia-ma.csv"),
+            include_str!("../../../configs/codes/thuoc-arv.csv"),
         ] {
             let mut lines = table.lines().filter(|line| !line.starts_with('#'));
             let columns = lines.next().unwrap().split(',').count();

@@ -1,7 +1,7 @@
 //! XML1 to Conditions: the main disease, the accompanying ones, and the wording of the diagnoses at admission and
 //! discharge. Exactly one is the main diagnosis.
 
-use vhr_plugin_sdk::{Array, Object, list, resource};
+use vhr_plugin_sdk::{Object, list, resource};
 
 use crate::codes;
 use crate::fhir::{coding, concept_body, is_code, known};
@@ -14,6 +14,8 @@ pub(crate) struct Diagnosis<'a> {
     pub(crate) role: Role,
     /// ICD-10, where it is coded so.
     pub(crate) icd10: Option<&'a str>,
+    /// The code of traditional medicine.
+    traditional: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,9 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<Diagnos
     let systems = &source.profile.code_systems;
     let (icd10, yhct) = (systems.icd10.as_deref(), systems.traditional_medicine.as_deref());
     let mut found: Vec<Diagnosis<'a>> = Vec::new();
+    if source.is_check_in() {
+        return found;
+    }
     let mut traditional = list(head.get("MA_BENH_YHCT"));
 
     let main = head.get("MA_BENH_CHINH");
@@ -63,6 +68,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<Diagnos
             key: "main".into(),
             role: Role::Main,
             icd10: main,
+            traditional: paired,
         });
     }
 
@@ -74,6 +80,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<Diagnos
                 key,
                 role: Role::Other,
                 icd10: Some(code),
+                traditional: None,
             });
         }
     }
@@ -84,6 +91,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<Diagnos
             key,
             role: Role::Other,
             icd10: None,
+            traditional: Some(code),
         });
     }
     let wordings = [
@@ -97,44 +105,50 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<Diagnos
                 key: key.into(),
                 role,
                 icd10: None,
+                traditional: None,
             });
         }
     }
     found
 }
 
-/// References to the Conditions that a code list names, and codings for the codes that no Condition carries.
-pub(crate) fn reasons<'a>(
-    diagnoses: &'a [Diagnosis<'_>],
-    codes: Option<&'a str>,
-) -> (Vec<&'a Diagnosis<'a>>, Vec<&'a str>) {
-    let mut known = Vec::new();
-    let mut others = Vec::new();
-    for code in list(codes) {
-        match diagnoses.iter().find(|diagnosis| diagnosis.icd10 == Some(code)) {
-            Some(diagnosis) => known.push(diagnosis),
-            None => others.push(code),
-        }
-    }
-    (known, others)
-}
-
-/// `reasonCode` and `reasonReference` of a service.
-pub(crate) fn write_reasons(o: &mut Object<'_>, source: &Source<'_>, diagnoses: &[Diagnosis<'_>], codes: Option<&str>) {
-    let (known, others) = reasons(diagnoses, codes);
+/// `reasonCode` and `reasonReference` of what a row's diagnoses are the reason for: `icd10` and `traditional` are its lists
+/// of codes. A traditional code that no Condition has is none of the codes that a set may demand here; it goes to the notes.
+pub(crate) fn write_reasons(
+    o: &mut Object<'_>,
+    source: &Source<'_>,
+    diagnoses: &[Diagnosis<'_>],
+    icd10: &[Option<&str>],
+    traditional: Option<&str>,
+) {
     let system = source.profile.code_systems.icd10.as_deref();
+    let codes = || icd10.iter().flat_map(|codes| list(*codes));
+    let known = |code: &str| diagnoses.iter().find(|diagnosis| diagnosis.icd10 == Some(code));
     o.array("reasonCode", |a| {
-        for code in others {
+        for code in codes().filter(|code| known(code).is_none()) {
             a.object(|o| concept_body(o, system, Some(code), None));
         }
     });
-    o.array("reasonReference", |a| references(a, &known));
+    o.array("reasonReference", |a| {
+        let mut named: Vec<&str> = Vec::new();
+        let traditional = list(traditional).filter_map(|code| traditional_of(diagnoses, code));
+        for diagnosis in codes().filter_map(known).chain(traditional) {
+            if !named.contains(&diagnosis.key.as_str()) {
+                named.push(&diagnosis.key);
+                a.reference("Condition", &diagnosis.key);
+            }
+        }
+    });
 }
 
-fn references(a: &mut Array<'_>, diagnoses: &[&Diagnosis<'_>]) {
-    for diagnosis in diagnoses {
-        a.reference("Condition", &diagnosis.key);
-    }
+/// The traditional codes of a list that no Condition has.
+pub(crate) fn other_traditional<'c>(diagnoses: &[Diagnosis<'_>], codes: Option<&'c str>) -> String {
+    let others = list(codes).filter(|code| traditional_of(diagnoses, code).is_none());
+    others.collect::<Vec<&'c str>>().join("; ")
+}
+
+fn traditional_of<'d, 'a>(diagnoses: &'d [Diagnosis<'a>], code: &str) -> Option<&'d Diagnosis<'a>> {
+    diagnoses.iter().find(|diagnosis| diagnosis.traditional == Some(code))
 }
 
 /// What the treatment result says about the main disease.

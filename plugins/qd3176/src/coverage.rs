@@ -8,7 +8,8 @@ use crate::source::{Draft, Source};
 
 /// The keys of the coverages, the one in use first.
 pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<String> {
-    let head = source.head;
+    // What belongs to a card stands beside its number.
+    let head = source.told("MA_THE_BHYT");
     let mut keys = Vec::new();
     let places = head.get("MA_THE_BHYT").map_or(0, |cards| cards.split(';').count());
     for index in 0..places {
@@ -37,7 +38,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<String>
             o.array("class", |a| {
                 let registered = aligned(head.get("MA_DKBD"), index);
                 class(a, "Nơi đăng ký khám bệnh, chữa bệnh ban đầu", registered);
-                class(a, "Mã khu vực", head.get("MA_KHUVUC"));
+                class(a, "Mã khu vực", source.head.get("MA_KHUVUC"));
             });
         });
         let key = format!("BHYT-{}", index + 1);

@@ -1,11 +1,14 @@
 //! XML2 to MedicationRequests: what was ordered, how it is to be taken, by whom.
 
-use vhr_plugin_sdk::{list, resource};
+use vhr_plugin_sdk::{Array, list, resource};
 
-use crate::fhir::{ABSENT, concept, quantity};
-use crate::source::{Draft, ENCOUNTER, Source};
+use crate::codes::Kind;
+use crate::fhir::{ABSENT, concept, logical, notes, quantity};
+use crate::papers;
+use crate::services::Service;
+use crate::source::{Draft, ENCOUNTER, Line, Source};
 
-pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
+pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, services: &[Service<'_>]) {
     let systems = &source.profile.code_systems;
     let requires = &source.profile.requires;
     let status = if source.head.get("NGAY_RA").is_some() {
@@ -36,7 +39,9 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
             (Some(name), Some(strength)) => Some([name, " ", strength].concat()),
             (name, _) => name.map(str::to_owned),
         };
+        let used_in = || list(line.get("MA_DICH_VU")).map(|code| (code, used_in(services, code)));
         let json = resource("MedicationRequest", |o| {
+            o.array("contained", |a| product(a, line, name.or(code)));
             o.text("status", status);
             o.text("intent", "order");
             concept(
@@ -48,6 +53,15 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
             );
             o.reference("subject", "Patient", source.patient);
             o.reference("encounter", "Encounter", ENCOUNTER);
+            o.array("supportingInformation", |a| {
+                if is_described(line) {
+                    a.object(|o| o.text("reference", "#drug"));
+                }
+                for service in used_in().filter_map(|(_, service)| service) {
+                    let procedure = service.kind == Kind::Procedure;
+                    a.reference(if procedure { "Procedure" } else { "ServiceRequest" }, &service.key);
+                }
+            });
             o.moment("authoredOn", ordered);
             match requester {
                 Some(licence) => o.reference("requester", "Practitioner", licence),
@@ -65,9 +79,45 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
                 });
             });
             o.object("dispenseRequest", |o| {
-                quantity(o, "quantity", amount, line.get("DON_VI_TINH"))
+                quantity(o, "quantity", amount, line.get("DON_VI_TINH"));
+                // The code of a facility, or one with something behind it.
+                let lender = line.get("MA_CSKCB_THUOC");
+                let facility = Some(source.profile.identifiers.facility.system.as_str());
+                let system = facility.filter(|_| lender.is_some_and(|code| code.len() == 5));
+                logical(o, "performer", "Organization", system, lender);
             });
+            let elsewhere: Vec<_> = used_in()
+                .filter(|(_, service)| service.is_none())
+                .map(|(code, _)| code)
+                .collect();
+            let elsewhere = elsewhere.join("; ");
+            let processed = ("Mã phương pháp chế biến vị thuốc", line.get("MA_PP_CHEBIEN"));
+            notes(o, &[processed, ("Mã dịch vụ kỹ thuật có dùng thuốc", Some(&elsewhere))]);
         });
         draft.put("MedicationRequest", line.key(), json);
     }
+}
+
+/// What is said of the product beyond its code and name.
+fn product(a: &mut Array<'_>, line: Line<'_>, name: Option<&str>) {
+    if is_described(line) {
+        a.object(|o| {
+            o.text("resourceType", "Medication");
+            o.text("id", "drug");
+            o.array("identifier", |a| {
+                papers::number(a, "Số đăng ký lưu hành", line.get("SO_DANG_KY"))
+            });
+            o.object("code", |o| o.maybe("text", name));
+            o.object("form", |o| o.maybe("text", line.get("DANG_BAO_CHE")));
+        });
+    }
+}
+
+fn is_described(line: Line<'_>) -> bool {
+    line.get("SO_DANG_KY").or(line.get("DANG_BAO_CHE")).is_some()
+}
+
+/// The service of the visit that has this code.
+fn used_in<'s, 'a>(services: &'s [Service<'a>], code: &str) -> Option<&'s Service<'a>> {
+    services.iter().find(|service| service.code == Some(code))
 }

@@ -1,11 +1,11 @@
 //! XML1 to Encounter: when, where, in what class, and with which diagnoses.
 
-use vhr_plugin_sdk::{Object, list, resource};
+use vhr_plugin_sdk::{Array, Object, list, resource};
 
-use crate::codes;
 use crate::condition::Diagnosis;
-use crate::fhir::{UCUM, concept, concept_body, identifier, logical, measured, period, wording};
+use crate::fhir::{UCUM, concept, concept_body, identifier, known_body, logical, measured, period, wording};
 use crate::source::{Draft, ENCOUNTER, Source};
+use crate::{certificates, codes, referral};
 
 const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 const NULL_FLAVOR: &str = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor";
@@ -27,13 +27,14 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[D
         o.array("identifier", |a| {
             identifier(a, &profile.identifiers.visit, Some(source.link));
             identifier(a, &profile.identifiers.medical_record, head.get("MA_HSBA"));
+            identifier(a, &profile.identifiers.archive, certificates::archive_number(source));
         });
         o.text(
             "status",
-            if head.get("NGAY_RA").is_some() {
-                "finished"
-            } else {
-                "in-progress"
+            match (head.get("NGAY_RA"), source.is_check_in(), head.get("NGAY_YL")) {
+                (Some(_), ..) => "finished",
+                (None, true, None) => "arrived",
+                _ => "in-progress",
             },
         );
         o.object("class", |o| class_body(o, class));
@@ -52,6 +53,12 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[D
         let departments = list(head.get("MA_KHOA")).collect::<Vec<_>>().join("; ");
         wording(o, "serviceType", &departments);
         o.reference("subject", "Patient", source.patient);
+        o.array("episodeOfCare", |a| {
+            for episode in &draft.episodes {
+                a.reference("EpisodeOfCare", episode);
+            }
+        });
+        o.array("participant", |a| a.object(|o| escort(o, source)));
         period(o, "period", start, end);
         if let Some(days) = days {
             measured(o, "length", days, "ngày", UCUM, "d");
@@ -87,9 +94,42 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[D
                 None,
             );
         });
+        o.array("location", |a| beds(a, source));
         o.reference("serviceProvider", "Organization", source.facility);
     });
     draft.put("Encounter", ENCOUNTER.to_owned(), json);
+}
+
+/// Who goes along to another facility.
+fn escort(o: &mut Object<'_>, source: &Source<'_>) {
+    const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
+    if let Some(line) = referral::escort(source) {
+        o.array("type", |a| {
+            a.object(|o| {
+                known_body(o, PARTICIPATION, "ESC", "escort");
+                o.maybe("text", line.get("CHUCDANH_NGUOI_HT"));
+            });
+        });
+        o.object("individual", |o| o.maybe("display", line.get("HOTEN_NGUOI_HT")));
+    }
+}
+
+/// The beds that the services name, each once.
+fn beds(a: &mut Array<'_>, source: &Source<'_>) {
+    const PHYSICAL: &str = "http://terminology.hl7.org/CodeSystem/location-physical-type";
+    let mut known = Vec::new();
+    for line in source.lines("XML3") {
+        for bed in list(line.get("MA_GIUONG")) {
+            if known.contains(&bed) {
+                continue;
+            }
+            known.push(bed);
+            a.object(|o| {
+                logical(o, "location", "Location", None, Some(bed));
+                o.object("physicalType", |o| known_body(o, PHYSICAL, "bd", "Bed"));
+            });
+        }
+    }
 }
 
 /// FHIR demands a class. Where the table knows none, the class is honestly unknown; the national code stays in `type`.

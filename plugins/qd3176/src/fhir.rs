@@ -2,7 +2,9 @@
 
 use vhr_plugin_sdk::{Array, Decimal, Moment, Object};
 
-use crate::profile::IdentifierKind;
+use crate::codes;
+use crate::profile::{IdentifierKind, PlainExtension};
+use crate::source::Source;
 
 /// An element that has to be there and of which the source knows nothing.
 pub(crate) const ABSENT: &str =
@@ -96,6 +98,52 @@ pub(crate) fn logical(
                 o.maybe("system", system);
                 o.text("value", value);
             });
+        });
+    }
+}
+
+/// A facility: the visit's own one, or another one that is known by its code only.
+pub(crate) fn organization(o: &mut Object<'_>, name: &'static str, source: &Source<'_>, code: Option<&str>) {
+    match code.filter(|code| *code != source.facility) {
+        None => o.reference(name, "Organization", source.facility),
+        other => {
+            let system = Some(source.profile.identifiers.facility.system.as_str());
+            logical(o, name, "Organization", system, other);
+        }
+    }
+}
+
+/// A code of a list that only one field uses: its system where the set names one, and in words what it says.
+pub(crate) fn national_body(o: &mut Object<'_>, source: &Source<'_>, field: &str, label: &str, code: &str) {
+    let system = source.profile.code_systems.by_field.get(field);
+    o.array("coding", |a| coding(a, system.map(String::as_str), Some(code)));
+    match codes::meaning(field, code, source.day().as_str()) {
+        Some(meaning) => o.text("text", meaning),
+        None => o.text("text", &[label, ": ", code].concat()),
+    }
+}
+
+/// What no other element has room for, each with its meaning in front.
+pub(crate) fn notes(o: &mut Object<'_>, notes: &[(&str, Option<&str>)]) {
+    o.array("note", |a| {
+        for (meaning, text) in notes {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                a.object(|o| o.text("text", &[meaning, ": ", text].concat()));
+            }
+        }
+    });
+}
+
+/// `{url, valueX}` of an extension that the set may name.
+pub(crate) fn plain_extension(
+    a: &mut Array<'_>,
+    extension: Option<&PlainExtension>,
+    value: impl FnOnce(&mut Object<'_>),
+) {
+    if let Some(extension) = extension {
+        a.object(|o| {
+            o.text("url", &extension.url);
+            value(o);
         });
     }
 }

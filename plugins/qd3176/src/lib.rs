@@ -1,4 +1,4 @@
-//! The national mapping plugin: one visit in the tables of QĐ 130 / 4750 / 3176 (XML1..XML5) to FHIR R4.
+//! The national mapping plugin: one visit in the sixteen tables of QĐ 130 / 4750 / 3176 to FHIR R4.
 //!
 //! Plugins for other formats use this crate as a library (without its feature `plugin`): they fill the tables, and
 //! [`map_tables`] makes the resources and the claim of them.
@@ -7,22 +7,36 @@
 //! invented, what the tables lack is absent; every reference inside a record resolves and every key is unique per type;
 //! the insurance claim leaves as the file's own bytes; messages name fields, never values.
 
+mod appointment;
+mod assessment;
+mod birth;
+mod certificates;
+mod checkin;
 mod claim;
+mod claim_item;
 mod codes;
 mod condition;
 mod coverage;
 mod drugs;
 mod encounter;
+mod family;
 mod fhir;
+mod finding;
+mod hiv;
 mod measurements;
+mod papers;
 mod patient;
 mod people;
+mod person;
 mod plan;
 mod profile;
 mod progress;
+mod referral;
 mod results;
 mod services;
 mod source;
+mod treatment;
+mod tuberculosis;
 
 pub use profile::{Profile, Settings};
 
@@ -31,7 +45,7 @@ use vhr_plugin_sdk::{
     Claim, Config, Context, Failure, Issue, Issues, Mapped, Outcome, Payload, Record, Visit, VisitInfo,
 };
 
-use source::{Draft, Line, Source};
+use source::{CHECK_IN, Draft, Line, Source};
 
 #[cfg(feature = "plugin")]
 vhr_plugin_sdk::plugin!(Plugin, Plugin::open, map);
@@ -112,9 +126,10 @@ fn map_record(plugin: &Plugin, visit: &Visit<'_>) -> Outcome {
 /// Whose visit this is. Without that, or with two answers, nothing may be mapped.
 fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>, Draft<'a>), Vec<Issue>> {
     let error = |code, path: &str, vietnamese, english| vec![Issues::issue("error", code, path, vietnamese, english)];
-    let head = match visit.table("XML1") {
-        [row] => Line::head(row),
-        [] => {
+    let head = match (visit.table("XML1"), visit.table(CHECK_IN)) {
+        ([row], _) => Line::head("XML1", row),
+        ([], [row, ..]) => Line::head(CHECK_IN, row),
+        ([], []) => {
             return Err(error(
                 "QD3176-NO-XML1",
                 "XML1",
@@ -134,7 +149,7 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
     let Some(link) = head.get("MA_LK") else {
         return Err(error(
             "QD3176-MISSING",
-            "XML1/MA_LK",
+            &head.path("MA_LK"),
             "Thiếu mã liên kết MA_LK",
             "the visit has no key",
         ));
@@ -148,8 +163,8 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
             return Err(error(
                 "QD3176-LINK",
                 &path,
-                "MA_LK khác với XML1",
-                "the key differs from the one in XML1",
+                "MA_LK khác nhau giữa các dòng của hồ sơ",
+                "the key differs from the one of the visit",
             ));
         }
     }
@@ -157,7 +172,7 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
     let Some(facility) = head.get("MA_CSKCB").or(home) else {
         return Err(error(
             "QD3176-MISSING",
-            "XML1/MA_CSKCB",
+            &head.path("MA_CSKCB"),
             "Thiếu mã cơ sở khám chữa bệnh",
             "no facility code",
         ));
@@ -167,7 +182,7 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
     if home.is_some() && !at_home {
         draft.issues.warning(
             "QD3176-FACILITY",
-            "XML1/MA_CSKCB",
+            &head.path("MA_CSKCB"),
             "Mã cơ sở khác với mã cơ sở của đơn vị",
             "the facility code is not the one of this site",
         );
@@ -180,7 +195,7 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
         link,
         facility,
         at_home,
-        patient: head.get("MA_BN").unwrap_or(link),
+        patient: source::told(visit, head, "MA_BN").get("MA_BN").unwrap_or(link),
         admitted: draft.date_time(head, "NGAY_VAO"),
         discharged: draft.date_time(head, "NGAY_RA"),
     };
@@ -193,17 +208,30 @@ fn map_visit<'a>(source: &Source<'a>, mut draft: Draft<'a>) -> Outcome {
     patient::map(source, draft_ref);
     let coverages = coverage::map(source, draft_ref);
     let diagnoses = condition::map(source, draft_ref);
+    tuberculosis::map(source, draft_ref);
+    hiv::map(source, draft_ref);
     encounter::map(source, draft_ref, &diagnoses);
     measurements::map(source, draft_ref);
-    drugs::map(source, draft_ref);
     let services = services::map(source, draft_ref, &diagnoses);
+    drugs::map(source, draft_ref, &services);
+    if source.is_check_in() {
+        checkin::map(source, draft_ref);
+    }
     results::map(source, draft_ref, &services);
     progress::map(source, draft_ref);
     plan::map(source, draft_ref);
-    claim::map(source, draft_ref, &coverages, &diagnoses);
+    family::map(source, draft_ref);
+    certificates::map(source, draft_ref);
+    birth::map(source, draft_ref);
+    assessment::map(source, draft_ref);
+    referral::map(source, draft_ref, &diagnoses);
+    appointment::map(source, draft_ref, &diagnoses);
+    if !source.is_check_in() {
+        claim::map(source, draft_ref, &coverages, &diagnoses);
+    }
     people::practitioners(source, draft_ref);
 
-    let classes = if concerns_hiv(source) {
+    let classes = if hiv::is_concerned(source) {
         vec!["hiv".to_owned()]
     } else {
         Vec::new()
@@ -221,23 +249,6 @@ fn map_visit<'a>(source: &Source<'a>, mut draft: Draft<'a>) -> Outcome {
         issues: draft.issues.into_vec(),
         ext: Vec::new(),
     })
-}
-
-/// Records that the law protects more: table 6, or a code that tells of HIV anywhere a code can stand. In doubt about how a
-/// code is written (blanks, commas), it counts: what leaves cannot be called back.
-fn concerns_hiv(source: &Source<'_>) -> bool {
-    const CODES: [&str; 9] = ["B20", "B21", "B22", "B23", "B24", "Z21", "R75", "O987", "Z206"];
-    let named = |codes: Option<&str>| {
-        codes.unwrap_or_default().split([';', ',', '/', '|']).any(|code| {
-            let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
-            let plain = plain.to_ascii_uppercase();
-            CODES.iter().any(|hiv| plain.starts_with(hiv))
-        })
-    };
-    !source.visit.table("XML6").is_empty()
-        || named(source.head.get("MA_BENH_CHINH"))
-        || named(source.head.get("MA_BENH_KT"))
-        || source.lines("XML3").any(|line| named(line.get("MA_BENH")))
 }
 
 fn refuse(code: &str, path: &str, vietnamese: &str, english: &str) -> Outcome {

@@ -2,7 +2,10 @@
 
 use vhr_plugin_sdk::{Decimal, Moment, Object, list, resource};
 
-use crate::fhir::{ABSENT, UCUM, known, known_body, measured};
+use crate::birth;
+use crate::fhir::{ABSENT, UCUM, concept, known, known_body, measured, wording};
+use crate::patient::two_digits;
+use crate::profile::Profile;
 use crate::source::{Draft, ENCOUNTER, Source};
 
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
@@ -39,13 +42,15 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
         let json = resource("Observation", |o| {
             body(o, source, ("exam", "Exam"), ("8339-4", "Birth weight Measured"));
             // The record is the mother's; the weight is her child's.
-            o.array("focus", |a| {
-                a.object(|o| o.text("display", &format!("Con thứ {child} của người bệnh")))
+            o.array("focus", |a| match birth::child(source, child, text) {
+                Some(key) => a.reference("Patient", &key),
+                None => a.object(|o| o.text("display", &format!("Con thứ {child} của người bệnh"))),
             });
             measured(o, "valueQuantity", weight, "g", UCUM, "g");
         });
         draft.put("Observation", format!("CAN_NANG_CON-{child}"), json);
     }
+    social(source, draft);
     if let Some(group) = head.get("NHOM_MAU") {
         let json = resource("Observation", |o| {
             body(
@@ -58,6 +63,50 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
             o.object("valueCodeableConcept", |o| o.text("text", group));
         });
         draft.put("Observation", "NHOM_MAU".to_owned(), json);
+    }
+}
+
+/// What some sets have an extension of the Patient for.
+fn social<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
+    let Profile {
+        extensions,
+        code_systems,
+        ..
+    } = source.profile;
+    let told = |field| source.told(field).get(field);
+    let mut padded = [b'0', 0];
+    let ethnic_group = told("MA_DANTOC").filter(|_| extensions.ethnic_group.is_none());
+    let ethnic_group = ethnic_group.map(|code| two_digits(code, &mut padded));
+    let occupation = told("MA_NGHE_NGHIEP").filter(|_| extensions.occupation.is_none());
+    let facts = [
+        (
+            "MA_DANTOC",
+            "Dân tộc",
+            code_systems.ethnic_group.as_deref(),
+            ethnic_group,
+        ),
+        (
+            "MA_NGHE_NGHIEP",
+            "Nghề nghiệp",
+            code_systems.occupation.as_deref(),
+            occupation,
+        ),
+    ];
+    for (key, about, system, code) in facts {
+        if let Some(code) = code {
+            let json = resource("Observation", |o| {
+                o.text("status", "final");
+                o.array("category", |a| {
+                    a.object(|o| known_body(o, CATEGORY, "social-history", "Social History"))
+                });
+                wording(o, "code", about);
+                o.reference("subject", "Patient", source.patient);
+                o.reference("encounter", "Encounter", ENCOUNTER);
+                unknown_time(o, source);
+                concept(o, "valueCodeableConcept", system, Some(code), None);
+            });
+            draft.put("Observation", key.to_owned(), json);
+        }
     }
 }
 

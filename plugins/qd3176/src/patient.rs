@@ -1,17 +1,20 @@
-//! XML1 to Patient: who the person is, by every number the source has, and no more than it has.
+//! XML1 to Patient: who the person is, by every number the source has, and no more than it has. What XML1 lacks is taken
+//! from the tables that say it under the same name, and from the person's papers.
 
-use vhr_plugin_sdk::{Array, Moment, Object, Scope, list, put, resource};
+use vhr_plugin_sdk::{Array, Object, Scope, list, put, resource};
 
 use crate::codes;
-use crate::fhir::{ABSENT, coding, concept, identifier, identifier_body, is_code};
+use crate::fhir::{concept, identifier, identifier_body, known_body};
+use crate::person::{self, Issued, Place};
 use crate::profile::{ConceptExtension, ConceptForm};
-use crate::source::{Draft, Source};
+use crate::source::{Draft, Line, Source};
+use crate::{assessment, birth, certificates};
 
 pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
     let head = source.head;
     let profile = source.profile;
-    let known_patient = head.get("MA_BN").is_some();
-    if !known_patient {
+    let number = source.told("MA_BN").get("MA_BN");
+    if number.is_none() {
         draft.missing(
             head,
             "MA_BN",
@@ -19,48 +22,59 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
             "no patient code; the patient is kept with this visit only",
         );
     }
-    let birth = birth(source, draft);
+    let born = source.told("NGAY_SINH");
+    if born.get("NGAY_SINH").is_none() {
+        draft.missing(head, "NGAY_SINH", "Thiếu ngày sinh", "no date of birth");
+    }
+    let birth = person::birth(draft, born, "NGAY_SINH");
     let deceased = head
         .get("KET_QUA_DTRI")
         .is_some_and(|code| codes::result(code, source.day().as_str()).is_some_and(|(_, deceased)| deceased));
-    if head.get("HO_TEN").is_none() {
+    let name = source.told("HO_TEN").get("HO_TEN");
+    if name.is_none() {
         draft.missing(head, "HO_TEN", "Thiếu họ tên người bệnh", "no patient name");
     }
-    let gender = gender(source, draft);
+    let gender = person::gender(source, draft, source.told("GIOI_TINH"), "GIOI_TINH");
 
     let json = resource("Patient", |o| {
         o.array("extension", |a| extensions(source, a));
         o.array("identifier", |a| {
-            numbers(source, draft, a);
-            identifier(
+            let nationality = source.told("MA_QUOCTICH").get("MA_QUOCTICH");
+            let issued = assessment::citizen_id(source, draft);
+            let issued = |number: &str| match issued {
+                Some((of, issued)) if of == number => issued,
+                _ => Issued::default(),
+            };
+            person::numbers(
+                source,
+                draft,
                 a,
-                &profile.identifiers.insurance_card,
-                list(head.get("MA_THE_BHYT")).next(),
+                (source.told("SO_CCCD"), "SO_CCCD"),
+                nationality,
+                issued,
             );
-            if let Some(code) = head.get("MA_BN") {
+            let card = source.told("MA_THE_BHYT").get("MA_THE_BHYT");
+            identifier(a, &profile.identifiers.insurance_card, list(card).next());
+            let insured = certificates::social_insurance(source).or_else(|| assessment::social_insurance(source));
+            identifier(a, &profile.identifiers.social_insurance, insured);
+            if let Some(code) = number {
                 a.object(|o| {
                     identifier_body(o, &profile.identifiers.patient, code);
                     o.reference("assigner", "Organization", source.facility);
                 });
             }
-        });
-        let requires = &profile.requires;
-        let full_name = head.get("HO_TEN");
-        if full_name.is_some() || requires.patient_name {
-            o.array("name", |a| {
-                a.object(|o| {
-                    match full_name {
-                        Some(name) => o.text("text", name),
-                        None => o.raw("_text", ABSENT),
-                    }
-                    if requires.patient_name_parts {
-                        o.raw("_family", ABSENT);
-                    }
-                });
+            let medical = certificates::medical_code(source).filter(|code| Some(*code) != number);
+            a.object(|o| {
+                if let Some(code) = medical {
+                    o.object("type", |o| o.text("text", "Mã y tế"));
+                    o.text("value", code);
+                    o.reference("assigner", "Organization", source.facility);
+                }
             });
-        }
+        });
+        person::patient_name(o, source, name, None);
         o.array("telecom", |a| {
-            if let Some(phone) = head.get("DIEN_THOAI") {
+            if let Some(phone) = head.get("DIEN_THOAI").or_else(|| assessment::phone(source)) {
                 a.object(|o| {
                     o.text("system", "phone");
                     o.text("value", phone);
@@ -68,119 +82,80 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
             }
         });
         o.maybe("gender", gender);
-        match birth {
-            Some((date, moment)) => {
-                o.text("birthDate", date.as_str());
-                if let (Some(moment), Some(extension)) = (moment, &profile.extensions.birth_time) {
-                    o.object("_birthDate", |o| {
-                        o.array("extension", |a| {
-                            a.object(|o| {
-                                o.text("url", &extension.url);
-                                o.text("valueDateTime", moment.as_str());
-                            });
-                        });
-                    });
-                }
-            }
-            None if profile.requires.patient_birth_date => o.raw("_birthDate", ABSENT),
-            None => {}
-        }
+        person::write_birth(o, source, birth);
         if deceased {
             o.flag("deceasedBoolean", true);
         }
-        o.array("address", |a| a.object(|o| address(source, o)));
+        o.array("address", |a| {
+            let place = place(source.told("DIA_CHI"), source);
+            a.object(|o| person::address(o, source, &place));
+        });
+        o.array("contact", |a| {
+            for employer in certificates::employers(source) {
+                a.object(|o| {
+                    o.array("relationship", |a| {
+                        const CONTACT: &str = "http://terminology.hl7.org/CodeSystem/v2-0131";
+                        a.object(|o| known_body(o, CONTACT, "E", "Employer"));
+                    });
+                    o.object("organization", |o| o.text("display", employer));
+                });
+            }
+        });
         o.reference("managingOrganization", "Organization", source.facility);
+        o.array("link", |a| {
+            for related in birth::as_mother(source) {
+                a.object(|o| {
+                    o.reference("other", "RelatedPerson", &related);
+                    o.text("type", "seealso");
+                });
+            }
+        });
     });
-    let scope = if known_patient { Scope::Facility } else { Scope::Visit };
+    let scope = if number.is_some() {
+        Scope::Facility
+    } else {
+        Scope::Visit
+    };
     put(&mut draft.resources, "Patient", source.patient.to_owned(), scope, json);
 }
 
-fn birth<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Option<(Moment, Option<Moment>)> {
-    let head = source.head;
-    let Some(text) = head.get("NGAY_SINH") else {
-        draft.missing(head, "NGAY_SINH", "Thiếu ngày sinh", "no date of birth");
-        return None;
-    };
-    let birth = Moment::birth(text).ok();
-    if birth.is_none() {
-        draft.bad_date(head, "NGAY_SINH");
-    }
-    birth
-}
-
-fn gender<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Option<&'static str> {
-    let nothing = source.profile.requires.patient_gender.then_some("unknown");
-    match source.head.get("GIOI_TINH") {
-        Some("1") => Some("male"),
-        Some("2") => Some("female"),
-        Some("3") => Some("unknown"),
-        Some(_) => {
-            draft.unknown_code(source.head, "GIOI_TINH");
-            nothing
-        }
-        None => nothing,
-    }
-}
-
-/// `SO_CCCD` says what it is by its shape and the nationality; the first of each shape counts.
-fn numbers<'a>(source: &Source<'a>, draft: &mut Draft<'a>, a: &mut Array<'_>) {
-    let kinds = &source.profile.identifiers;
-    // A foreigner's number of nine digits is no old Vietnamese one: passports have many shapes.
-    let foreign = source
-        .head
-        .get("MA_QUOCTICH")
-        .is_some_and(|code| !matches!(code, "000" | "VN"));
-    let mut taken = [false; 3];
-    for number in list(source.head.get("SO_CCCD")) {
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let (slot, kind) = match number.as_bytes() {
-            [_, ..] if number.len() == 12 && digits(number) => (0, &kinds.citizen_id),
-            [_, ..] if foreign && number.len() <= 20 && number.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                (2, &kinds.passport)
-            }
-            [_, ..] if number.len() == 9 && digits(number) => (1, &kinds.old_citizen_id),
-            [letter, ..] if letter.is_ascii_alphabetic() && matches!(number.len(), 8 | 9) && digits(&number[1..]) => {
-                (2, &kinds.passport)
-            }
-            _ => {
-                draft.issues.warning(
-                    "QD3176-ID-SHAPE",
-                    &source.head.path("SO_CCCD"),
-                    "Số giấy tờ không đúng dạng CCCD, CMND hay hộ chiếu; bỏ qua",
-                    "not the shape of a citizen id or passport; left out",
-                );
-                continue;
-            }
-        };
-        if !std::mem::replace(&mut taken[slot], true) {
-            identifier(a, kind, Some(number));
-        }
+/// The address in words, and its levels: each from wherever it is told.
+fn place<'a>(line: Line<'a>, source: &Source<'a>) -> Place<'a> {
+    let level = |field| source.told(field).get(field);
+    Place {
+        text: line.get("DIA_CHI"),
+        levels: [level("MATINH_CU_TRU"), level("MAHUYEN_CU_TRU"), level("MAXA_CU_TRU")],
     }
 }
 
 fn extensions(source: &Source<'_>, a: &mut Array<'_>) {
-    let head = source.head;
     let profile = source.profile;
     let systems = &profile.code_systems;
-    if let (Some(extension), Some(code)) = (&profile.extensions.nationality, head.get("MA_QUOCTICH")) {
+    let told = |field| source.told(field).get(field);
+    if let (Some(extension), Some(code)) = (&profile.extensions.nationality, told("MA_QUOCTICH")) {
         match codes::country(code, source.day().as_str()) {
             Some(iso) => concept_extension(a, extension, systems.country.as_deref(), iso),
             None => concept_extension(a, extension, systems.nationality.as_deref(), code),
         }
     }
-    if let (Some(extension), Some(code)) = (&profile.extensions.ethnic_group, head.get("MA_DANTOC")) {
+    if let (Some(extension), Some(code)) = (&profile.extensions.ethnic_group, told("MA_DANTOC")) {
         let mut padded = [b'0', 0];
-        let code = match code.as_bytes() {
-            [digit] if digit.is_ascii_digit() => {
-                padded[1] = *digit;
-                std::str::from_utf8(&padded).unwrap_or(code)
-            }
-            _ => code,
-        };
+        let code = two_digits(code, &mut padded);
         concept_extension(a, extension, systems.ethnic_group.as_deref(), code);
     }
-    if let (Some(extension), Some(code)) = (&profile.extensions.occupation, head.get("MA_NGHE_NGHIEP")) {
+    if let (Some(extension), Some(code)) = (&profile.extensions.occupation, told("MA_NGHE_NGHIEP")) {
         concept_extension(a, extension, systems.occupation.as_deref(), code);
+    }
+}
+
+/// The codes of ethnic groups have two digits.
+pub(crate) fn two_digits<'t>(code: &'t str, padded: &'t mut [u8; 2]) -> &'t str {
+    match code.as_bytes() {
+        [digit] if digit.is_ascii_digit() => {
+            padded[1] = *digit;
+            std::str::from_utf8(padded).unwrap_or(code)
+        }
+        _ => code,
     }
 }
 
@@ -201,40 +176,4 @@ fn concept_extension(a: &mut Array<'_>, extension: &ConceptExtension, system: Op
             }),
         }
     });
-}
-
-fn address(source: &Source<'_>, o: &mut Object<'_>) {
-    let head = source.head;
-    let text = head.get("DIA_CHI");
-    if text.is_none() && source.profile.requires.address_text {
-        return;
-    }
-    if let Some(extension) = &source.profile.extensions.address {
-        let levels = [
-            (&extension.province, head.get("MATINH_CU_TRU")),
-            (&extension.district, head.get("MAHUYEN_CU_TRU")),
-            (&extension.ward, head.get("MAXA_CU_TRU")),
-        ];
-        let system = source.profile.code_systems.administrative_area.as_deref();
-        if levels.iter().any(|(_, code)| code.is_some_and(is_code)) {
-            o.array("extension", |a| {
-                a.object(|o| {
-                    o.array("extension", |a| {
-                        for (url, code) in levels {
-                            if let Some(code) = code.filter(|code| is_code(code)) {
-                                a.object(|o| {
-                                    o.text("url", url);
-                                    o.object("valueCodeableConcept", |o| {
-                                        o.array("coding", |a| coding(a, system, Some(code)));
-                                    });
-                                });
-                            }
-                        }
-                    });
-                    o.text("url", &extension.url);
-                });
-            });
-        }
-    }
-    o.maybe("text", text);
 }

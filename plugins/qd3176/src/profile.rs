@@ -3,6 +3,8 @@
 //! `configs/profiles/*.json` hold the sets. A new one needs no code here; an unknown or missing key is refused at once,
 //! so a typing mistake does not quietly drop a field at every hospital.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::Deserializer;
 
@@ -40,11 +42,18 @@ pub(crate) struct Identifiers {
     pub(crate) practitioner: IdentifierKind,
     pub(crate) visit: IdentifierKind,
     pub(crate) medical_record: IdentifierKind,
+    /// The number under which the record of a finished visit is kept.
+    pub(crate) archive: IdentifierKind,
+    /// The number of a person at the social insurance, which is not the number of a card.
+    pub(crate) social_insurance: IdentifierKind,
+    pub(crate) temporary_card: IdentifierKind,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IdentifierKind {
+    /// Empty where nobody has published one: then only the type says what the number is.
+    #[serde(default)]
     pub(crate) system: String,
     #[serde(default, rename = "use")]
     pub(crate) usage: Option<String>,
@@ -75,6 +84,8 @@ pub(crate) struct CodeSystems {
     pub(crate) ethnic_group: Option<String>,
     pub(crate) occupation: Option<String>,
     pub(crate) administrative_area: Option<String>,
+    /// Systems of the lists that only one field uses, by that field. Without one, the code comes with words that say what it is.
+    pub(crate) by_field: BTreeMap<String, String>,
 }
 
 /// `null`: the field is not written as an extension, and so not at all.
@@ -85,6 +96,7 @@ pub(crate) struct Extensions {
     pub(crate) ethnic_group: Option<ConceptExtension>,
     pub(crate) occupation: Option<ConceptExtension>,
     pub(crate) birth_time: Option<PlainExtension>,
+    pub(crate) birth_place: Option<PlainExtension>,
     pub(crate) address: Option<AddressExtension>,
 }
 
@@ -139,6 +151,12 @@ pub(crate) struct Fixed {
     pub(crate) discharge_diagnosis: Fragment,
     pub(crate) main_diagnosis: Fragment,
     pub(crate) other_diagnosis: Fragment,
+    /// What kind of document the paper of a table is.
+    pub(crate) papers: BTreeMap<String, Fragment>,
+    /// What is asked for when a patient is sent to another facility.
+    pub(crate) referral: Fragment,
+    /// The kind of an appointment to come back.
+    pub(crate) follow_up: Fragment,
 }
 
 /// Elements the set demands. Where the source has nothing for one, it is written as absent, never made up.

@@ -4,8 +4,8 @@
 use vhr_plugin_sdk::{Moment, Object, list, resource};
 
 use crate::codes::{self, Kind};
-use crate::condition::{Diagnosis, write_reasons};
-use crate::fhir::{ABSENT, coding, concept, concept_body, known_body, period};
+use crate::condition::{Diagnosis, other_traditional, write_reasons};
+use crate::fhir::{ABSENT, coding, concept, concept_body, known_body, notes, period};
 use crate::source::{Draft, ENCOUNTER, Line, Source};
 
 /// A service as its results need to know it.
@@ -94,8 +94,9 @@ fn request<'a>(
                 a.reference("Practitioner", licence);
             }
         });
-        write_reasons(o, source, diagnoses, line.get("MA_BENH"));
+        write_reasons(o, source, diagnoses, &[line.get("MA_BENH")], line.get("MA_BENH_YHCT"));
         body_site(o, source, line);
+        write_notes(o, diagnoses, line);
     });
     draft.put("ServiceRequest", line.key(), json);
 }
@@ -128,8 +129,9 @@ fn procedure<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[Diagno
                 a.object(|o| o.reference("actor", "Practitioner", licence));
             }
         });
-        write_reasons(o, source, diagnoses, line.get("MA_BENH"));
+        write_reasons(o, source, diagnoses, &[line.get("MA_BENH")], line.get("MA_BENH_YHCT"));
         body_site(o, source, line);
+        write_notes(o, diagnoses, line);
         o.array("usedReference", |a| {
             for device in list(line.get("MA_MAY")) {
                 a.object(|o| {
@@ -149,6 +151,12 @@ fn performed(o: &mut Object<'_>, start: Option<Moment>, end: Option<Moment>, req
         (None, None) if required => o.raw("_performedDateTime", ABSENT),
         (None, None) => {}
     }
+}
+
+fn write_notes(o: &mut Object<'_>, diagnoses: &[Diagnosis<'_>], line: Line<'_>) {
+    let other = other_traditional(diagnoses, line.get("MA_BENH_YHCT"));
+    let anaesthesia = ("Mã phương pháp vô cảm", line.get("PP_VO_CAM"));
+    notes(o, &[anaesthesia, ("Mã bệnh y học cổ truyền", Some(&other))]);
 }
 
 fn body_site(o: &mut Object<'_>, source: &Source<'_>, line: Line<'_>) {

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use vhr_plugin_sdk::tables::{About, TABLES};
 use vhr_plugin_sdk::{Decimal, FhirResource, Issues, Moment, Row, Scope, Visit, put};
 
 use crate::profile::{Profile, Settings};
@@ -14,7 +15,7 @@ pub(crate) struct Source<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) settings: &'a Settings,
     pub(crate) visit: &'a Visit<'a>,
-    /// The one row of XML1.
+    /// The one row of XML1; at check-in the first one of XML0.
     pub(crate) head: Line<'a>,
     /// `MA_LK`.
     pub(crate) link: &'a str,
@@ -31,17 +32,60 @@ pub(crate) struct Source<'a> {
 /// The key of the one Encounter of a visit.
 pub(crate) const ENCOUNTER: &str = "visit";
 
+/// The table of the check-in, which comes before there is an XML1.
+pub(crate) const CHECK_IN: &str = "XML0";
+
+/// The tables beside XML1 that say the same of the person, under the same names.
+const PERSONAL: [&str; 5] = [CHECK_IN, "XML6", "XML13", "XML14", "XML15"];
+
+/// The line that holds a field of the person: the head of the visit, else the first row of another table that has it.
+pub(crate) fn told<'a>(visit: &'a Visit<'a>, head: Line<'a>, field: &str) -> Line<'a> {
+    let others = || PERSONAL.into_iter().flat_map(|table| lines(visit, table));
+    match head.get(field) {
+        Some(_) => head,
+        None => others().find(|line| line.get(field).is_some()).unwrap_or(head),
+    }
+}
+
+/// Whether two names are one, but for blanks and case.
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
+    let plain = |name: &str| -> String {
+        let letters = name.split_whitespace().flat_map(str::chars);
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    plain(one) == plain(other)
+}
+
+fn lines<'a>(visit: &'a Visit<'a>, table: &'static str) -> impl Iterator<Item = Line<'a>> + use<'a> {
+    let rows = visit.table(table);
+    let by_number = !has_own_numbers(rows);
+    rows.iter().enumerate().map(move |(index, row)| Line {
+        table,
+        number: index + 1,
+        by_number,
+        row,
+    })
+}
+
 impl<'a> Source<'a> {
     /// The rows of a table with their keys.
     pub(crate) fn lines(&self, table: &'static str) -> impl Iterator<Item = Line<'a>> + use<'a> {
-        let rows = self.visit.table(table);
-        let by_number = !has_own_numbers(rows);
-        rows.iter().enumerate().map(move |(index, row)| Line {
-            table,
-            number: index + 1,
-            by_number,
-            row,
-        })
+        lines(self.visit, table)
+    }
+
+    /// The line to ask for a field of the person.
+    pub(crate) fn told(&self, field: &str) -> Line<'a> {
+        told(self.visit, self.head, field)
+    }
+
+    /// Something that ends on this day has ended as far as the visit tells.
+    pub(crate) fn is_over(&self, end: Option<Moment>) -> bool {
+        end.is_some_and(|end| end.not_after(&self.day()) == Ok(true))
+    }
+
+    /// There is no XML1 yet.
+    pub(crate) fn is_check_in(&self) -> bool {
+        self.head.table == CHECK_IN
     }
 
     /// The day whose code tables apply: the last day of care that is known.
@@ -71,9 +115,9 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(crate) fn head(row: &'a Row<'a>) -> Self {
+    pub(crate) fn head(table: &'static str, row: &'a Row<'a>) -> Self {
         Self {
-            table: "XML1",
+            table,
             number: 0,
             by_number: true,
             row,
@@ -82,6 +126,23 @@ impl<'a> Line<'a> {
 
     pub(crate) fn get(&self, field: &str) -> Option<&'a str> {
         self.row.get(field)
+    }
+
+    /// A date that is told of elsewhere if it is none.
+    pub(crate) fn moment(&self, field: &str) -> Option<Moment> {
+        Moment::date_time(self.get(field)?).ok()
+    }
+
+    /// What is known of its table.
+    pub(crate) fn about(&self) -> &'static About {
+        let known = TABLES.iter().find(|about| about.name == self.table);
+        known.expect("lines are made of the national tables only")
+    }
+
+    /// The Vietnamese name of a field.
+    pub(crate) fn name_of(&self, field: &'static str) -> &'static str {
+        let known = self.about().fields.iter().find(|known| known.name == field);
+        known.map_or(field, |known| known.vi)
     }
 
     /// `XML2-<STT>`, or the row's number where `STT` does not name one row.
@@ -110,6 +171,8 @@ impl<'a> Line<'a> {
 pub(crate) struct Draft<'a> {
     pub(crate) resources: Vec<FhirResource>,
     pub(crate) issues: Issues,
+    /// The keys of the episodes that the visit belongs to.
+    pub(crate) episodes: Vec<String>,
     /// Licence codes of everybody who is referred to.
     pub(crate) people: Vec<&'a str>,
 }
@@ -140,14 +203,18 @@ impl<'a> Draft<'a> {
         let text = line.get(field)?;
         let number = Decimal::parse(text);
         if number.is_none() {
-            self.issues.warning(
-                "QD3176-NUMBER",
-                &line.path(field),
-                "Giá trị không phải là số; bỏ qua trường này",
-                "not a plain decimal number; the field is left out",
-            );
+            self.bad_number(line, field);
         }
         number
+    }
+
+    pub(crate) fn bad_number(&mut self, line: Line<'a>, field: &str) {
+        self.issues.warning(
+            "QD3176-NUMBER",
+            &line.path(field),
+            "Giá trị không phải là số; bỏ qua trường này",
+            "not a plain decimal number; the field is left out",
+        );
     }
 
     /// Leaves the end out when it does not surely follow the start, as FHIR demands of a period.

@@ -1,14 +1,14 @@
-//! The whole visit, as it comes out under each profile set, byte for byte.
+//! Whole visits, as they come out under each profile set, byte for byte.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
 
-use common::{MOH, R4, mapped, visit};
+use common::{MOH, R4, check_in, mapped, papers, visit};
 use serde_json::{Value, json};
 
 /// After a wanted change: `VHR_WRITE_GOLDEN=1 cargo test -p vhr-plugin-qd3176 --test golden`, then read the difference.
-fn compare(file: &str, profile: &str) {
-    let mapped = mapped(&visit(), profile);
+fn compare(visit: &Value, file: &str, profile: &str) {
+    let mapped = mapped(visit, profile);
     let resources: Vec<Value> = mapped
         .resources
         .iter()
@@ -50,10 +50,14 @@ fn compare(file: &str, profile: &str) {
 
 #[test]
 fn the_visit_comes_out_as_recorded_for_the_ministry() {
-    compare("visit.moh-ehealth-1.0.json", MOH);
+    compare(&visit(), "visit.moh-ehealth-1.0.json", MOH);
+    compare(&papers(), "papers.moh-ehealth-1.0.json", MOH);
+    compare(&check_in(), "checkin.moh-ehealth-1.0.json", MOH);
 }
 
 #[test]
 fn the_visit_comes_out_as_recorded_for_plain_r4() {
-    compare("visit.r4.json", R4);
+    compare(&visit(), "visit.r4.json", R4);
+    compare(&papers(), "papers.r4.json", R4);
+    compare(&check_in(), "checkin.r4.json", R4);
 }

@@ -162,7 +162,7 @@ fn plain_r4_carries_nothing_of_the_ministry_but_systems() {
     }
     assert_eq!(
         plain.get("Patient/BN0001234")["address"],
-        json!([{"text": "12 đường Hoa Sữa, phường Bến Thành"}])
+        json!([{"text": "12 đường Hoa Sữa, phường Bến Thành", "city": "26740", "state": "79"}])
     );
 }
 

@@ -19,6 +19,16 @@ pub fn visit() -> Value {
     serde_json::from_str(include_str!("../../golden/visit.json")).unwrap()
 }
 
+/// A stay of another invented patient with a row in each of the tables XML6 to XML15.
+pub fn papers() -> Value {
+    serde_json::from_str(include_str!("../../golden/papers.json")).unwrap()
+}
+
+/// A check-in of a third one.
+pub fn check_in() -> Value {
+    serde_json::from_str(include_str!("../../golden/checkin.json")).unwrap()
+}
+
 /// The smallest visit that can be mapped.
 pub fn bare() -> Value {
     json!({"XML1": [{"MA_LK": "L1"}]})
