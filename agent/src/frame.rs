@@ -16,6 +16,7 @@ mod files;
 mod mark;
 mod open;
 mod rows;
+mod spoiled;
 mod strict;
 mod text;
 mod window;
@@ -30,6 +31,7 @@ pub use envelope::{envelope, envelope_of_tables};
 pub use fault::{Fault, FileFault, RecordFault};
 pub use open::{Opened, open};
 pub use rows::Row;
+pub use spoiled::Repair;
 
 /// How much of anything is read before it counts as damage.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ pub mod retry;
 pub mod say;
 pub mod schedule;
 pub mod settle;
+pub mod spoiled;
 pub mod spread;
 pub mod status;
 pub mod time;

@@ -18,6 +18,7 @@ use super::{
     fault::{Bad, RecordFault},
     files::{File, Files, files},
     rows::{Row, Store, control},
+    spoiled::{self, Repair},
     text,
 };
 
@@ -43,6 +44,8 @@ pub struct Opened {
     pub signed: bool,
     /// Names of tables nobody knows: not mapped, kept in the envelope. Damaged names show as `?`.
     pub unknown: Vec<String>,
+    /// The columns whose text was spoiled and now says what was meant.
+    pub repairs: Vec<Repair>,
     unknown_digests: Vec<[u8; 32]>,
     /// For the envelope: the name of each `FILEHOSO` and what it holds.
     pub(super) held: Vec<(String, Held)>,
@@ -82,6 +85,7 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
         in_form: plain,
         signed,
         unknown: Vec::new(),
+        repairs: Vec::new(),
         unknown_digests: Vec::new(),
         held: Vec::with_capacity(files.len()),
     };
@@ -97,6 +101,7 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
             }
         })?;
     }
+    opened.repairs = spoiled::repair(&mut opened.store, &opened.tables, &NAMES);
     Ok(opened)
 }
 
@@ -149,7 +154,8 @@ impl Opened {
         json
     }
 
-    /// SHA-256 over what the record says, whatever its envelope form, table and field order, blanks and encoding.
+    /// SHA-256 over what the record says, whatever its envelope form, table and field order, blanks and encoding. A spoiled
+    /// export and a clean one of the same visit say the same.
     pub fn digest(&self) -> [u8; 32] {
         let mut bytes = Vec::with_capacity(self.store.text_bytes());
         let length = |bytes: &mut Vec<u8>, n: usize| bytes.extend_from_slice(&(n as u64).to_le_bytes());

@@ -11,9 +11,13 @@ use quick_xml::{
     Reader,
     events::{BytesRef, Event},
 };
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::{Limits, fault::Bad, strict};
+use super::{
+    Limits,
+    fault::Bad,
+    spoiled::{self, Doubts},
+    strict,
+};
 
 /// No table has a tenth of this many fields in a row.
 const ROW_FIELDS: usize = 1024;
@@ -26,6 +30,8 @@ pub(super) struct Store {
     text: String,
     fields: Vec<Field>,
     rows: Vec<Range<u32>>,
+    /// Which values may be spoiled, until that is settled.
+    pub(super) doubts: Doubts,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +81,7 @@ impl Store {
             text: String::with_capacity(bytes),
             fields: Vec::with_capacity(bytes / 24),
             rows: Vec::new(),
+            doubts: Doubts::default(),
         }
     }
 
@@ -84,6 +91,40 @@ impl Store {
             store: self,
             fields: &self.fields[row.start as usize..row.end as usize],
         })
+    }
+
+    /// The numbers of the fields of these rows.
+    pub(super) fn numbers(&self, rows: &Range<u32>) -> impl Iterator<Item = u32> {
+        self.rows[rows.start as usize..rows.end as usize]
+            .iter()
+            .cloned()
+            .flatten()
+    }
+
+    pub(super) fn name(&self, field: u32) -> &str {
+        let (from, to) = self.fields[field as usize].name;
+        &self.text[from as usize..to as usize]
+    }
+
+    pub(super) fn value(&self, field: u32) -> &str {
+        let (from, to) = self.fields[field as usize].value;
+        &self.text[from as usize..to as usize]
+    }
+
+    /// Gives a field another value, if there is room for it.
+    pub(super) fn replace(&mut self, field: u32, value: &str) {
+        let from = self.text.len();
+        if let (Ok(from), Ok(to)) = (u32::try_from(from), u32::try_from(from + value.len())) {
+            self.text.push_str(value);
+            self.fields[field as usize].value = (from, to);
+        }
+    }
+
+    /// Takes the blanks off the end of a field's value.
+    pub(super) fn trim(&mut self, field: u32) {
+        let length = self.value(field).trim_end().len() as u32; // no longer than it was
+        let (from, to) = &mut self.fields[field as usize].value;
+        *to = *from + length;
     }
 
     pub(super) fn text_bytes(&self) -> usize {
@@ -163,7 +204,8 @@ impl Store {
                             .unwrap_or_default()
                             .trim_ascii_end();
                         let name = memrchr(b':', name.as_bytes()).map_or(name, |colon| &name[colon + 1..]);
-                        self.end_field(parent, name, value.trim(), limits).map_err(fail)?;
+                        self.end_field(parent, name, spoiled::trimmed(&value), limits)
+                            .map_err(fail)?;
                     } else if !value.trim().is_empty() {
                         return Err(fail(Bad::Stray));
                     }
@@ -194,6 +236,7 @@ impl Store {
         {
             around.is_list = true;
             self.fields.truncate(around.first_field);
+            self.doubts.truncate(around.first_field);
             inner.first_field = around.first_field;
         }
         if let Some(inner) = levels.last_mut() {
@@ -230,7 +273,7 @@ impl Store {
         let start = self.text.len();
         self.text.push_str(name);
         let middle = self.text.len();
-        push_normal(&mut self.text, value);
+        self.doubts.push(self.fields.len(), value, &mut self.text);
         let at = |offset: usize| u32::try_from(offset).map_err(|_| Bad::TooLarge);
         let (start, middle, end) = (at(start)?, at(middle)?, at(self.text.len())?);
         self.fields.push(Field {
@@ -320,19 +363,4 @@ pub(super) fn control(bytes: &[u8]) -> Option<usize> {
     // Without an early exit the compiler checks many bytes at once; nearly always there is none to find.
     let any = bytes.iter().fold(false, |any, &b| any | bad(b));
     any.then(|| bytes.iter().position(|&b| bad(b))).flatten()
-}
-
-fn push_normal(text: &mut String, value: &str) {
-    let lines;
-    let value = if value.contains('\r') {
-        lines = value.replace("\r\n", "\n").replace('\r', "\n");
-        &lines
-    } else {
-        value
-    };
-    if value.is_ascii() || is_nfc_quick(value.chars()) == IsNormalized::Yes {
-        text.push_str(value);
-    } else {
-        text.extend(value.nfc());
-    }
 }

@@ -5,6 +5,7 @@ mod damage;
 mod encodings;
 mod envelopes;
 mod opening;
+mod spoiled;
 
 use std::io::Read;
 
