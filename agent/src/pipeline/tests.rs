@@ -1,6 +1,7 @@
 //! The whole way of a file, in this process: the national plugin in the sandbox, both receivers on loopback.
 
 use std::fs;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -11,6 +12,14 @@ use super::*;
 use crate::demo::exports::{self, Visit};
 use crate::demo::receivers::{Fhir, FhirOptions, Gateway, GatewayOptions, start_fhir, start_gateway};
 use crate::plugin::build;
+
+/// The national plugin, built once per test process.
+static PLUGINS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/qd3176");
+    build::build(&sources, Some(folder.path())).unwrap();
+    folder
+});
 
 struct World {
     folder: tempfile::TempDir,
@@ -23,8 +32,6 @@ impl World {
     async fn new(rules: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string().replace('\\', "/");
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/qd3176");
-        build::build(&sources, Some(at("plugins").as_ref())).unwrap();
         let gateway = start_gateway(None, GatewayOptions::default()).await.unwrap();
         let fhir = start_fhir(None, FhirOptions::default()).await.unwrap();
         fs::create_dir(at("exports")).unwrap();
@@ -36,7 +43,7 @@ impl World {
              [[endpoint]]\nname = \"vhr\"\nkind = \"fhir\"\nurl = \"{}\"\n\
              [[endpoint]]\nname = \"insurance\"\nkind = \"bhxh\"\nurl = \"{}\"\nusername = \"{}\"\npassword = {{ file = \"{}\" }}\n",
             at("state"),
-            at("plugins"),
+            PLUGINS.path().display().to_string().replace('\\', "/"),
             at("exports"),
             fhir.url(),
             gateway.url(),
