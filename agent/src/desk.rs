@@ -385,7 +385,9 @@ fn nothing(typed: &str) -> Reply {
 
 /// The reason, and what to do about it.
 fn parked(reason: &Reason) -> String {
-    use vhr_core::delivery::ReasonKind::{Damaged, Dropped, InDoubt, KeepsFailing, Refused, SignedSeveral, TooLarge};
+    use vhr_core::delivery::ReasonKind::{
+        Damaged, Dropped, InDoubt, KeepsFailing, Refused, Rules, SignedSeveral, TooLarge,
+    };
     let what_to_do = match reason.kind {
         Refused => {
             "Nơi nhận từ chối: sửa trên HIS rồi xuất lại, hoặc `queue retry` nếu nơi nhận đã sửa. (Refused: correct it in the HIS and export again, or `queue retry` if the receiver was at fault.)"
@@ -402,6 +404,9 @@ fn parked(reason: &Reason) -> String {
         }
         Damaged => "Dữ liệu lưu bị hỏng: xuất lại tệp này từ HIS. (The stored data is damaged: export the file again.)",
         Dropped => "",
+        Rules => {
+            "Chưa gửi cổng vì sai quy tắc: sửa trên HIS rồi xuất lại; nếu chắc là đúng thì `queue retry` để vẫn gửi. (Not sent to the gateway, for it breaks rules: correct it in the HIS and export again; `queue retry` sends it all the same.)"
+        }
     };
     [what_to_do, &reason.text]
         .into_iter()

@@ -1,15 +1,18 @@
-//! Choose the plugin, run it over the records, check what came back, seal the batch.
+//! Choose the plugin, run it over the records, check what came back and what the rules say of the tables, seal the batch.
 //!
 //! What stays true: records in = records mapped + refused + set aside, for every file; the same export and the same plugin
 //! give the same records, byte for byte. Batches for the plugin are cut by content, never by time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vhr_core::bundle;
 use vhr_core::id::{ExportId, PluginRef};
 use vhr_core::record::{Head, Issue, Record, VisitKey};
+use vhr_core::rules::Rules;
 use vhr_core::spoiled::Encoding;
 
+use crate::check;
 use crate::digest::Keyed;
 use crate::frame::{self, Cut, FileFault, Opened, Survey};
 use crate::plugin::{self, Answer, Context, Outcome, Payload, Plugin, SourceRecord};
@@ -55,6 +58,8 @@ pub struct Mapper {
     pub keyed: Keyed,
     /// Limits on what is read.
     pub limits: frame::Limits,
+    /// What is checked before a claim is sent.
+    pub rules: Arc<Rules>,
 }
 
 /// A record that was framed and waits for the plugin.
@@ -280,6 +285,7 @@ impl Mapper {
         };
         shares.sort();
         shares.dedup();
+        let checked = check::check(&self.rules, &framed.opened);
         let head = Head {
             export,
             seq,
@@ -302,9 +308,11 @@ impl Mapper {
             issues: issues
                 .into_iter()
                 .map(issue)
+                .chain(checked.issues)
                 .chain(unknown_tables(&framed.opened))
                 .chain(framed.opened.repairs.iter().map(repaired))
                 .collect(),
+            held: checked.held,
         };
         Made::Record(
             Box::new(Record {

@@ -27,7 +27,7 @@ use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue, Trust};
 use crate::spool::{self, Index, Part, Spool};
 use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
-use crate::{clock, control, intake, memory, report, state};
+use crate::{check, clock, control, intake, memory, report, state};
 
 mod build;
 mod mend;
@@ -35,6 +35,9 @@ mod retire;
 mod scrub;
 mod side;
 mod upkeep;
+
+#[cfg(test)]
+mod tests;
 
 use side::{Turn, take_in_all};
 
@@ -92,6 +95,9 @@ pub enum Error {
     /// A profile set.
     #[error(transparent)]
     Profile(#[from] profiles::Error),
+    /// The rules before sending.
+    #[error(transparent)]
+    Rules(#[from] check::Error),
     /// An endpoint.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
@@ -329,6 +335,10 @@ fn first_state(endpoint: &config::Endpoint, head: &vhr_core::record::Head, now: 
                 .into(),
             now,
         )),
+        (Kind::Bhxh { .. }, _) if head.held.is_some() => {
+            let why = head.held.as_ref().map(ToString::to_string).unwrap_or_default();
+            Some(State::park(ReasonKind::Rules, why, now))
+        }
         _ => Some(State::new(endpoint.schedule.next_window(now))),
     }
 }

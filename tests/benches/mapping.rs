@@ -99,6 +99,7 @@ impl Bench {
                 profiles: [(PROFILE.to_owned(), config.clone())].into(),
                 keyed: Keyed::new(b"bench"),
                 limits: frame::Limits::default(),
+                rules: std::sync::Arc::new(vhr_core::rules::Rules::national()),
             },
             context: Context {
                 config_json: config.clone(),

@@ -92,6 +92,7 @@ fn record() -> Record {
             signed: false,
             claim: ClaimForm::AsReceived,
             issues: Vec::new(),
+            held: None,
         },
         bundles: BTreeMap::from([("r4".into(), bundle.json)]),
         envelope: None,

@@ -42,6 +42,8 @@ pub struct Config {
     pub storage: Storage,
     /// Where plugins lie.
     pub plugins: Plugins,
+    /// The rules before sending.
+    pub rules: Rules,
     /// The folders that are watched; at least one.
     pub sources: Vec<Source>,
     /// Where records are delivered; at least one.
@@ -81,6 +83,15 @@ pub struct Storage {
 pub struct Plugins {
     /// Absolute, on a local disk.
     pub dir: Option<PathBuf>,
+}
+
+/// `[rules]`: the rules before sending, beside the national ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Absolute, on a local disk: the site's own packs, which take the place of national rules with the same ids.
+    pub dir: Option<PathBuf>,
+    /// Ids that are switched off; with `*` at the end, all that begin so.
+    pub off: Vec<String>,
 }
 
 /// `[[source]]`: one watched folder.
@@ -329,6 +340,7 @@ fn whole(mut root: Table<'_>) -> Option<Config> {
     let site = root.section("site", sections::site);
     let storage = root.section("storage", sections::storage);
     let plugins = root.optional("plugins", |value| sections::plugins(value.table()?));
+    let rules = root.optional("rules", |value| sections::rules(value.table()?));
     let own = storage.as_ref().map(|storage| storage.dir.as_path());
     let sources = root.sections("source", |values| sections::sources(values, own));
     let zone = site.as_ref().map_or(sections::DEFAULT_ZONE, |site| site.timezone);
@@ -339,6 +351,7 @@ fn whole(mut root: Table<'_>) -> Option<Config> {
         site: site?,
         storage: storage?,
         plugins: plugins.unwrap_or_default(),
+        rules: rules.unwrap_or_default(),
         sources: sources?,
         endpoints: endpoints?,
     })

@@ -99,12 +99,19 @@ pub enum ReasonKind {
     Damaged,
     /// A person dropped it, for the reason in the text.
     Dropped,
+    /// The rules before sending say that the gateway would refuse it, or that its data is wrong.
+    Rules,
 }
 
 impl ReasonKind {
     /// Whether somebody still has to look at it.
     pub fn needs_a_person(self) -> bool {
         self != Self::Dropped
+    }
+
+    /// Whether the trouble is in the record itself, and comes again with it.
+    pub fn is_of_the_record(self) -> bool {
+        matches!(self, Self::Rules | Self::SignedSeveral)
     }
 }
 
@@ -416,7 +423,7 @@ mod tests {
         }
     }
 
-    const ALL_KINDS: [ReasonKind; 7] = [
+    const ALL_KINDS: [ReasonKind; 8] = [
         ReasonKind::Refused,
         ReasonKind::InDoubt,
         ReasonKind::SignedSeveral,
@@ -424,6 +431,7 @@ mod tests {
         ReasonKind::TooLarge,
         ReasonKind::Damaged,
         ReasonKind::Dropped,
+        ReasonKind::Rules,
     ];
 
     #[test]

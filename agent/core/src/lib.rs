@@ -6,6 +6,7 @@
 //! - [`config`], [`say`], [`time`]: what a site wants, said to people in their language;
 //! - [`settle`]: when a watched file is complete;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
+//! - [`rules`]: what is wrong with it before it is sent;
 //! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
 //! - [`status`], [`control`], [`outage`]: what is told about it.
 
@@ -19,6 +20,7 @@ pub mod line;
 pub mod outage;
 pub mod record;
 pub mod retry;
+pub mod rules;
 pub mod say;
 pub mod schedule;
 pub mod settle;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ExportId, PluginRef, RecordId};
+use crate::say::Said;
 
 mod plain;
 
@@ -76,6 +77,9 @@ pub struct Head {
     pub claim: ClaimForm,
     /// Remarks.
     pub issues: Vec<Issue>,
+    /// Why its claim is held back by the rules before sending, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Said>,
 }
 
 /// One visit as mapped.
@@ -197,6 +201,7 @@ mod tests {
                 signed: false,
                 claim: ClaimForm::Envelope { why: "split".into() },
                 issues: vec![],
+                held: None,
             },
             bundles: BTreeMap::from([
                 ("r4".into(), "{}".into()),

@@ -3,6 +3,7 @@
 use vhr_core::config::{Config, SecretSource};
 
 use super::{ConfigOption, output, run::read_config};
+use crate::check::rules;
 use crate::endpoint::Wire;
 use crate::keys::escrow::Recipients;
 use crate::map::profiles;
@@ -56,6 +57,9 @@ fn problems(config: &Config) -> Vec<String> {
     }
     if let Err(e) = pipeline::load_plugins(config) {
         problems.push(chain(&e));
+    }
+    if let Err(e) = rules(&config.rules) {
+        problems.extend(e.problems);
     }
     for name in config.profiles() {
         if let Err(e) = profiles::config_json(name, None, config.plugins.dir.as_deref()) {

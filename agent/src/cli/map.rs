@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -11,6 +12,7 @@ use vhr_core::record::ClaimForm;
 
 use super::output::print;
 use super::run::read_config;
+use crate::check;
 use crate::digest::Keyed;
 use crate::frame::{self, FileFault};
 use crate::map::{Made, Mapper, can_feed, profiles};
@@ -52,12 +54,15 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
         .or_else(|| config.as_ref().map(|config| config.site.facility.clone()));
     let facility_name = config.as_ref().map(|config| config.site.name.as_str());
     let set = profiles::config_json(&options.profile, facility_name, dir.as_deref()).map_err(Failure::configured)?;
+    let own = config.as_ref().map(|config| config.rules.clone()).unwrap_or_default();
+    let rules = check::rules(&own).map_err(Failure::configured)?;
     let mapper = Mapper {
         facility: facility.unwrap_or_default(),
         profiles: BTreeMap::from([(options.profile.clone(), set)]),
         // Nothing is indexed in a dry run.
         keyed: Keyed::new(b"dry run"),
         limits: frame::Limits::default(),
+        rules: Arc::new(rules),
     };
     let mut all_mapped = true;
     for path in &options.files {

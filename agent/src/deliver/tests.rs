@@ -141,6 +141,7 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId) -> Delivery
         signed: false,
         claim: ClaimForm::None,
         issues: vec![],
+        held: None,
     };
     let record = Record {
         head,

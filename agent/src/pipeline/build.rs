@@ -17,7 +17,7 @@ use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
 use crate::queue::{Queue, Trust};
 use crate::spool::Spool;
-use crate::{clock, frame, memory, state};
+use crate::{check, clock, frame, memory, state};
 
 /// Puts everything together. Nothing runs yet.
 ///
@@ -46,6 +46,7 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
             profiles::config_json(name, facility_name, config.plugins.dir.as_deref())?,
         );
     }
+    let rules = check::rules(&config.rules)?;
     let wires = config.endpoints.iter().map(Wire::new).collect::<Result<Vec<_>, _>>()?;
     let Store {
         queue,
@@ -78,6 +79,7 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
             profiles: sets,
             keyed: keyed.clone(),
             limits: frame::Limits::default(),
+            rules: Arc::new(rules),
         },
         keyed,
         config,

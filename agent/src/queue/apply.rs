@@ -219,23 +219,28 @@ impl Queue {
             let export = Arc::clone(&record.export);
             let id = export.id;
             let open = record.deliveries.iter().filter(|delivery| !delivery.state.is_final());
-            let open: Vec<u16> = open.map(|delivery| delivery.endpoint).collect();
-            let state = Short::from(&State::new(at));
-            let first = |endpoint: &u16| LiveDelivery {
-                endpoint: *endpoint,
-                state: state.clone(),
-                position,
+            let first = |old: &LiveDelivery| {
+                if old.state.is_of_the_record() {
+                    return old.clone();
+                }
+                LiveDelivery {
+                    endpoint: old.endpoint,
+                    state: Short::from(&State::new(at)),
+                    position,
+                }
             };
+            let deliveries: Vec<LiveDelivery> = open.map(first).collect();
+            let names = deliveries.iter().map(|delivery| live.name(delivery.endpoint).clone());
+            let names: Vec<EndpointId> = names.collect();
+            for (endpoint, delivery) in names.iter().zip(&deliveries) {
+                self.lock_tallies().step(endpoint, None, &delivery.state);
+            }
             let record = LiveRecord {
                 export,
                 row: row.clone(),
-                deliveries: open.iter().map(first).collect(),
+                deliveries,
             };
             live.insert(order, record);
-            let names: Vec<EndpointId> = open.iter().map(|endpoint| live.name(*endpoint).clone()).collect();
-            names
-                .iter()
-                .for_each(|endpoint| self.lock_tallies().step(endpoint, None, &state));
             (id, names)
         };
         let (export, superseded) = superseded;

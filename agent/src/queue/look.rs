@@ -199,8 +199,13 @@ impl Queue {
         match self.journal.read(row.position) {
             Ok(Entry::Step { delivery, state, .. }) if delivery == *id => state,
             Ok(Entry::Accepted(accepted)) => {
+                // Several records may begin in the same state for reasons of their own.
+                let seq = accepted.records.iter().find(|known| known.record == id.record);
+                let seq = seq.map(|known| known.seq);
                 let first = accepted.deliveries.iter().find(|first| {
-                    first.endpoint == id.endpoint && Short::from(&first.state) == Short::from(&row.state)
+                    first.endpoint == id.endpoint
+                        && Short::from(&first.state) == Short::from(&row.state)
+                        && seq.is_none_or(|seq| first.seqs.contains(&seq))
                 });
                 first.map_or_else(|| row.state.clone(), |first| first.state.clone())
             }

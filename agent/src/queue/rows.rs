@@ -41,6 +41,11 @@ impl Short {
             Self::Waiting { .. } | Self::Sending { .. } => false,
         }
     }
+
+    /// Whether it waits for what is in the record itself, however often that is made anew.
+    pub(super) fn is_of_the_record(&self) -> bool {
+        matches!(self, Self::Parked { kind, .. } if kind.is_of_the_record())
+    }
 }
 
 impl From<&State> for Short {

@@ -181,6 +181,7 @@ fn record(export: ExportId, seq: u32, visit: u8, content: u8) -> Record {
             signed: false,
             claim: ClaimForm::None,
             issues: vec![],
+            held: None,
         },
         bundles: BTreeMap::new(),
         envelope: None,

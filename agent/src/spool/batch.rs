@@ -287,6 +287,7 @@ mod tests {
                 signed: false,
                 claim: ClaimForm::AsReceived,
                 issues: vec![],
+                held: None,
             },
             bundles: BTreeMap::from([("r4".into(), "{}".repeat(500))]),
             envelope: None,

@@ -28,6 +28,8 @@ pub(super) struct Told {
     pub(super) position: Position,
     pub(super) state: &'static str,
     pub(super) is_final: bool,
+    /// It waits for what is in the record itself.
+    of_the_record: bool,
     /// The queue knows it too.
     pub(super) seen: bool,
 }
@@ -54,10 +56,16 @@ impl Replay {
                 for (old, row) in rows.iter().filter(|(old, row)| *old != row.record) {
                     for endpoint in self.endpoints.clone() {
                         let id = DeliveryId { record: *old, endpoint };
-                        if self.get(&id).is_some_and(|told| !told.is_final) {
-                            self.stands(row.record, &id.endpoint, at, &State::new(*when));
-                            self.step(at, &id, &State::Superseded { by: row.record });
+                        let Some(told) = self.get(&id).filter(|told| !told.is_final).copied() else {
+                            continue;
+                        };
+                        self.stands(row.record, &id.endpoint, at, &State::new(*when));
+                        if told.of_the_record
+                            && let Some(place) = self.place(&id.endpoint)
+                        {
+                            self.deliveries.insert((row.record, place), told);
                         }
+                        self.step(at, &id, &State::Superseded { by: row.record });
                     }
                 }
             }
@@ -107,6 +115,7 @@ impl Replay {
             position,
             state: name(state),
             is_final: state.is_final(),
+            of_the_record: matches!(state, State::Parked(reason) if reason.kind.is_of_the_record()),
             seen: false,
         };
         self.deliveries.insert((record, place), told);

@@ -145,6 +145,7 @@ fn record(export: ExportId, seq: u32) -> Record {
             signed: false,
             claim: ClaimForm::None,
             issues: vec![],
+            held: None,
         },
         bundles: BTreeMap::from([("r4".into(), format!("{{\"seq\":{seq}}}").repeat(200))]),
         envelope: None,

@@ -1,4 +1,4 @@
-//! `[site]`, `[storage]`, `[plugins]` and every `[[source]]`.
+//! `[site]`, `[storage]`, `[plugins]`, `[rules]` and every `[[source]]`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::reader::{Table, Value};
-use super::{After, Plugins, SecretSource, Site, Source, Storage, values};
+use super::{After, Plugins, Rules, SecretSource, Site, Source, Storage, values};
 use crate::said;
 use crate::say::Language;
 use crate::time::LONGEST;
@@ -58,6 +58,16 @@ pub(super) fn plugins(mut table: Table<'_>) -> Option<Plugins> {
     let dir = table.optional("dir", values::local_path);
     table.end();
     Some(Plugins { dir })
+}
+
+pub(super) fn rules(mut table: Table<'_>) -> Option<Rules> {
+    let dir = table.optional("dir", values::local_path);
+    let off = table.optional("off", |value| value.list(values::line));
+    table.end();
+    Some(Rules {
+        dir,
+        off: off.unwrap_or_default(),
+    })
 }
 
 /// All sources; `own` is the folder of the agent's own files, which must not be watched.

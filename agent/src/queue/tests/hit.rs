@@ -117,6 +117,38 @@ async fn a_receipt_is_told_once_however_often_its_export_was_carried_on() {
 }
 
 #[tokio::test]
+async fn what_the_rules_hold_back_stays_held_when_its_record_is_made_otherwise() {
+    let world = World::new();
+    let held = State::park(ReasonKind::Rules, "[XML1-TABLE]".into(), at(0));
+    let other = State::park(ReasonKind::Rules, "[XML1-ONE]".into(), at(0));
+    let index = world.write_batch(1, &[(1, 1), (2, 1)]);
+    let destinations = [Destination {
+        endpoint: vhr(),
+        first: vec![Some(held.clone()), Some(other.clone())],
+    }];
+    let export = ExportId::from_bytes([1; 32]);
+    world
+        .queue
+        .accept(export, "his", None, &index, &destinations, at(0))
+        .await
+        .unwrap();
+    let rows = &index.mapped;
+    assert_eq!(
+        (world.state(rows[0].record), world.state(rows[1].record)),
+        (held.clone(), other)
+    );
+    let mut row = rows[0].clone();
+    row.record = RecordId::of(b"another");
+    world.queue.moved(export, &[row.clone()], at(1)).await.unwrap();
+    let world = world.reopen();
+    assert_eq!(world.take(1).await.len(), 0);
+    assert_eq!(world.state(row.record), held);
+    assert_eq!(world.state(rows[0].record), State::Superseded { by: row.record });
+    let tally = world.queue.tally(&vhr());
+    assert_eq!((tally.parked, tally.waiting), (2, 0));
+}
+
+#[tokio::test]
 async fn a_record_made_otherwise_from_a_damaged_batch_is_told_with_its_export() {
     let world = World::new();
     let old = world.accept(1, &[(1, 1)]).await[0];

@@ -79,6 +79,12 @@ fn the_hospital_example_says_what_it_shows() {
     let escrowed = HOSPITAL.replace("# escrow = [\"age1…\"]", &format!("escrow = [\"{recipient}\"]"));
     assert_eq!(parse(&escrowed, "hospital.toml").unwrap().storage.escrow, [recipient]);
     assert_eq!(config.sources[1].done_marker.as_deref(), Some(".done"));
+    let ruled = HOSPITAL.replace("# dir = \"/etc/vhr-agent/rules\"", "dir = \"/etc/vhr-agent/rules\"");
+    let ruled = parse(&ruled, "hospital.toml").unwrap().rules;
+    assert_eq!(
+        (ruled.dir.as_deref(), &ruled.off[..]),
+        (Some(Path::new("/etc/vhr-agent/rules")), &[][..])
+    );
     let vhr = &config.endpoints[0];
     let accepted = Timestamp::parse_rfc3339("2026-08-01T20:15:01+07:00").unwrap();
     let window = vhr.schedule.next_window(accepted).in_zone(config.site.timezone);

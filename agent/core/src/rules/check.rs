@@ -1,0 +1,306 @@
+//! The rules over one visit.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::condition::{Here, Ref};
+use super::kind::Check;
+use super::tables::{ALL, Table};
+use super::value::{Decimal, compare_dates, day_number, entries};
+use super::visit::Visit;
+use super::{Day, Finding, Rule, Rules, Severity};
+use crate::said;
+use crate::say::Said;
+
+/// A rule that many rows break is told for so many of them.
+const ROWS_TOLD: u32 = 3;
+/// And no more than so many findings for one visit.
+const FINDINGS: usize = 100;
+
+/// What of the rules in force on that day the visit breaks: first what holds its claim back, in the order of the tables.
+pub fn check(rules: &Rules, visit: &Visit<'_>, day: Day) -> Vec<Finding> {
+    let mut found = Found {
+        rules,
+        day,
+        findings: Vec::new(),
+        counts: HashMap::new(),
+    };
+    for (table, (known, of_table)) in (0u8..).zip(ALL.iter().zip(&rules.tables)) {
+        let rows = visit.rows(table);
+        for row in 0..rows.count {
+            let here = Here { visit, table, row };
+            let cells = rows.row(row).iter().enumerate();
+            for (field, value) in cells {
+                if value.is_empty() {
+                    for rule in &of_table.needs[field] {
+                        found.add(*rule, &here, known, Some(field));
+                    }
+                } else {
+                    for (rule, check) in &of_table.values[field] {
+                        if !fits(check, value, &here, day) {
+                            found.add(*rule, &here, known, Some(field));
+                        }
+                    }
+                }
+            }
+        }
+        for (rule, check) in &of_table.whole {
+            whole(check, *rule, &Here { visit, table, row: 0 }, known, &mut found);
+        }
+    }
+    found.end()
+}
+
+/// Whether a value is as it must be. What cannot be told is right.
+fn fits(check: &Check, value: &str, here: &Here<'_, '_>, day: Day) -> bool {
+    match check {
+        Check::Empty => false,
+        // Most are short enough in bytes, and need not be counted.
+        Check::Size(most) => value.len() <= *most || value.chars().count() <= *most,
+        Check::Chars(chars) => chars.fits(value),
+        Check::Number(range, many) => many.all(value, |value| {
+            Decimal::parse(value).is_some_and(|number| {
+                range.decimals.is_none_or(|most| number.scale <= most)
+                    && range.min.is_none_or(|min| number.compare(min) != Some(Ordering::Less))
+                    && range
+                        .max
+                        .is_none_or(|max| number.compare(max) != Some(Ordering::Greater))
+            })
+        }),
+        Check::Date(forms, many) => many.all(value, |value| forms.iter().any(|form| form.fits(value))),
+        Check::Code(codes, many) => many.all(value, |value| codes.holds(value, day)),
+        Check::Shape(shapes, many) => many.all(value, |value| shapes.iter().any(|shape| shape.fits(value))),
+        Check::Count(min, max) => (*min..=*max).contains(&entries(value).count()),
+        Check::Aligned(others) => {
+            let count = entries(value).count();
+            let same = |other: &Ref| {
+                let other = here.get(*other);
+                other.is_empty() || entries(other).count() == count
+            };
+            others.iter().all(same)
+        }
+        Check::Order {
+            not_before,
+            other,
+            days,
+            any,
+        } => in_order(value, here.get(*other), *not_before, *days, *any),
+        Check::Same(other) => {
+            let other = here.get(*other);
+            other.is_empty() || other == value
+        }
+        Check::Amount { exact, amount, within } => {
+            let difference = || Decimal::parse(value)?.minus(amount.of(here)?);
+            difference().is_none_or(|difference| {
+                let compared = if *exact { difference.size() } else { difference };
+                compared.compare(*within) != Some(Ordering::Greater)
+            })
+        }
+        Check::Days { from, to, exact } => {
+            let days = || Some(day_number(here.get(*to))? - day_number(here.get(*from))? + 1);
+            match (Decimal::parse(value), days()) {
+                (Some(given), Some(days)) if days > 0 => {
+                    let days = Decimal {
+                        mantissa: i128::from(days),
+                        scale: 0,
+                    };
+                    let compared = given.compare(days);
+                    compared == Some(Ordering::Equal) || (!exact && compared == Some(Ordering::Less))
+                }
+                _ => true,
+            }
+        }
+        Check::Newborn { before, days } => {
+            let age = || Some(day_number(here.get(*before))? - day_number(value)?);
+            age().is_none_or(|age| age < 0 || age > *days) || (value.len() == 12 && !value.ends_with("0000"))
+        }
+        Check::Citizen { sex, born } => citizen(value, here.get(*sex), here.get(*born)),
+        Check::Need
+        | Check::Running
+        | Check::Unique(_)
+        | Check::Known
+        | Check::Required
+        | Check::Forbidden
+        | Check::One => true,
+    }
+}
+
+/// Of two lists of one length entry by entry, else each of the one against the other.
+fn in_order(value: &str, other: &str, not_before: bool, days: i64, any: bool) -> bool {
+    if other.is_empty() {
+        return true;
+    }
+    let pair = |one: &str, other: &str| {
+        let compared = if days == 0 {
+            compare_dates(one, other)
+        } else {
+            let (one, other) = (day_number(one), day_number(other));
+            one.zip(other).map(|(one, other)| one.cmp(&(other + days)))
+        };
+        match compared {
+            None => true,
+            Some(Ordering::Less) => !not_before,
+            Some(Ordering::Greater) => not_before,
+            Some(Ordering::Equal) => true,
+        }
+    };
+    let paired = entries(value).count() == entries(other).count();
+    let mut checked = entries(value)
+        .enumerate()
+        .map(|(at, one)| match entries(other).nth(at) {
+            Some(other) if paired => pair(one, other),
+            _ => entries(other).all(|other| pair(one, other)),
+        });
+    if any {
+        checked.any(|fits| fits)
+    } else {
+        checked.all(|fits| fits)
+    }
+}
+
+/// The fourth digit tells century and sex, the next two the year of birth.
+fn citizen(value: &str, sex: &str, born: &str) -> bool {
+    let bytes = value.as_bytes();
+    if bytes.len() != 12 || !bytes.iter().all(u8::is_ascii_digit) || born.len() < 4 {
+        return true;
+    }
+    let century = match born.get(..2) {
+        Some("19") => 0,
+        Some("20") => 2,
+        _ => return true,
+    };
+    let expected = match sex {
+        "1" => b'0' + century,
+        "2" => b'1' + century,
+        _ => return true,
+    };
+    bytes[3] == expected && Some(&value[4..6]) == born.get(2..4)
+}
+
+/// A table as a whole.
+fn whole(check: &Check, rule: u32, here: &Here<'_, '_>, known: &'static Table, found: &mut Found<'_>) {
+    let rows = here.visit.rows(here.table);
+    let at = |row: usize| Here { row, ..*here };
+    match check {
+        Check::Required if rows.count == 0 => found.add(rule, here, known, None),
+        Check::Forbidden if rows.count > 0 => found.add(rule, here, known, None),
+        Check::One if rows.count > 1 => found.add(rule, &at(1), known, None),
+        Check::Known => {
+            for (row, _) in &rows.unknown {
+                found.add(rule, &at(*row as usize - 1), known, None);
+            }
+        }
+        Check::Running => {
+            let field = known.field("STT").unwrap_or_default();
+            let wrong = (0..rows.count).find(|row| {
+                let given = rows.get(*row, field);
+                !given.is_empty() && given.parse() != Ok(row + 1)
+            });
+            if let Some(row) = wrong {
+                found.add(rule, &at(row), known, Some(usize::from(field)));
+            }
+        }
+        Check::Unique(fields) if rows.count > 1 => {
+            let mut seen = HashMap::with_capacity(rows.count);
+            for row in 0..rows.count {
+                let key: Vec<&str> = fields.iter().map(|field| rows.get(row, *field)).collect();
+                if key.iter().all(|value| value.is_empty()) {
+                    continue;
+                }
+                if let Entry::Vacant(free) = seen.entry(key) {
+                    free.insert(row);
+                } else {
+                    found.add(rule, &at(row), known, fields.first().map(|field| usize::from(*field)));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What was found so far.
+struct Found<'r> {
+    rules: &'r Rules,
+    day: Day,
+    findings: Vec<Finding>,
+    /// How often each rule was broken, and where its last finding is.
+    counts: HashMap<u32, (u32, usize)>,
+}
+
+impl Found<'_> {
+    /// A check failed: if its rule holds that day and under its condition, that is a finding.
+    fn add(&mut self, place: u32, here: &Here<'_, '_>, table: &'static Table, field: Option<usize>) {
+        let rule = &self.rules.rules[place as usize];
+        let holds = !rule.off && (rule.from..=rule.to).contains(&self.day);
+        if !holds || !rule.when.iter().all(|clause| clause.holds(here)) {
+            return;
+        }
+        let (count, last) = self.counts.entry(place).or_insert((0, 0));
+        *count += 1;
+        if *count > ROWS_TOLD {
+            return;
+        }
+        *last = self.findings.len();
+        let there = here.visit.rows(here.table).count > here.row;
+        self.findings.push(Finding {
+            rule: rule.id.to_string(),
+            severity: rule.severity,
+            table: ALL[usize::from(here.table)].name.as_str(),
+            row: if there {
+                u32::try_from(here.row + 1).unwrap_or(u32::MAX)
+            } else {
+                0
+            },
+            field: field.map_or("", |field| &table.fields[field].name),
+            said: self.said(rule, table, field),
+        });
+    }
+
+    fn said(&self, rule: &Rule, table: &Table, field: Option<usize>) -> Said {
+        let words = &self.rules.words[rule.words as usize];
+        let field = field.map(|field| &table.fields[field]);
+        let filled = |text: &str, name: &str| {
+            if !text.contains('{') {
+                return text.to_owned();
+            }
+            let size = field.and_then(|field| field.size).map(|size| size.to_string());
+            text.replace("{table}", &table.name)
+                .replace("{field}", field.map_or("", |field| &field.name))
+                .replace("{size}", &size.unwrap_or_default())
+                .replace("{name}", name)
+        };
+        let (name_vi, name_en) = field.map_or(("", ""), |field| (&field.name_vi, &field.name_en));
+        Said {
+            vi: filled(&words.vi, name_vi),
+            en: filled(&words.en, name_en),
+        }
+    }
+
+    fn end(mut self) -> Vec<Finding> {
+        for (count, last) in self.counts.values() {
+            let more = count.saturating_sub(ROWS_TOLD);
+            if more > 0 {
+                let said = &mut self.findings[*last].said;
+                said.vi.push_str(&format!(" Còn {more} dòng như vậy."));
+                said.en.push_str(&format!(" {more} more such rows."));
+            }
+        }
+        self.findings.sort_by_key(|finding| finding.severity);
+        if let Some(more) = self.findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
+            self.findings.truncate(FINDINGS);
+            self.findings.push(Finding {
+                rule: "RULES-MORE".to_owned(),
+                severity: Severity::Warn,
+                table: ALL[1].name.as_str(),
+                row: 0,
+                field: "",
+                said: said!(
+                    "Còn {more} điểm nữa: sửa những điểm trên rồi xuất lại.",
+                    "{more} more findings: correct these and export again."
+                ),
+            });
+        }
+        self.findings
+    }
+}

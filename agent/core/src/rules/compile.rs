@@ -1,0 +1,117 @@
+//! Packs of rules become [`Rules`], or all their mistakes at once.
+//!
+//! Within a pack a row that names its fields takes the place of one that means a whole kind of them (`needed`, `number`, …);
+//! a later pack takes the place of what an earlier one says under the same id, whatever the days.
+
+use std::collections::BTreeMap;
+
+use super::kind::Check;
+use super::pack::Pack;
+use super::read::{Reader, Spec};
+use super::tables::ALL;
+use super::{Problem, Rule, Rules, TableRules};
+use crate::said;
+use crate::say::Said;
+
+/// No pack needs more; a generated one that has more is a mistake.
+const MOST: usize = 50_000;
+
+pub(super) fn compile(packs: &[Pack<'_>]) -> Result<Rules, Vec<Problem>> {
+    let mut reader = Reader::default();
+    let mut held: BTreeMap<String, Vec<Spec<'_>>> = BTreeMap::new();
+    for pack in packs {
+        for file in &pack.codes {
+            reader.codes(file);
+        }
+        let mut here: BTreeMap<String, Vec<Spec<'_>>> = BTreeMap::new();
+        for file in &pack.rules {
+            for (id, spec) in reader.rules(file) {
+                here.entry(id).or_default().push(spec);
+            }
+        }
+        for (id, mut specs) in here {
+            if specs.iter().any(|spec| spec.explicit) {
+                specs.retain(|spec| spec.explicit);
+            }
+            report_doubles(&reader, &id, &specs);
+            held.insert(id, specs);
+        }
+    }
+    if held.values().map(Vec::len).sum::<usize>() > MOST {
+        reader.report(
+            "",
+            0,
+            "",
+            said!("quá {MOST} quy tắc", "more than {MOST} rules"),
+            said!("bớt tệp trong thư mục", "take files out of the folder"),
+        );
+    }
+    let (mut problems, words) = reader.end();
+    if !problems.is_empty() {
+        problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        return Err(problems);
+    }
+    Ok(assemble(held, words))
+}
+
+fn assemble(held: BTreeMap<String, Vec<Spec<'_>>>, words: Vec<Said>) -> Rules {
+    let tables = ALL.iter().map(|table| TableRules {
+        values: table.fields.iter().map(|_| Vec::new()).collect(),
+        needs: table.fields.iter().map(|_| Vec::new()).collect(),
+        whole: Vec::new(),
+    });
+    let mut rules = Rules {
+        rules: Vec::new(),
+        words,
+        tables: tables.collect(),
+        by_id: BTreeMap::new(),
+    };
+    for (id, specs) in held {
+        let mut places = Vec::new();
+        for spec in specs {
+            let Some(severity) = spec.severity else { continue };
+            let place = u32::try_from(rules.rules.len()).expect("there are fewer than MOST");
+            places.push(place);
+            rules.rules.push(Rule {
+                id: id.as_str().into(),
+                severity,
+                from: spec.from,
+                to: spec.to,
+                when: spec.when,
+                words: spec.words,
+                off: false,
+            });
+            let table = &mut rules.tables[usize::from(spec.table)];
+            match spec.field {
+                Some(field) if spec.check.is_of_a_value() => table.values[usize::from(field)].push((place, spec.check)),
+                Some(field) if matches!(spec.check, Check::Need) => table.needs[usize::from(field)].push(place),
+                _ => table.whole.push((place, spec.check)),
+            }
+        }
+        // A rule that is only there to be off still has a name.
+        rules.by_id.insert(id.into(), places);
+    }
+    rules
+}
+
+/// One id, one field, one day: one rule.
+fn report_doubles(reader: &Reader, id: &str, specs: &[Spec<'_>]) {
+    let mut sorted: Vec<&Spec<'_>> = specs.iter().collect();
+    sorted.sort_by_key(|spec| (spec.table, spec.field, spec.from));
+    for pair in sorted.windows(2) {
+        let same_place = (pair[0].table, pair[0].field) == (pair[1].table, pair[1].field);
+        if same_place && pair[1].from <= pair[0].to {
+            let (file, line) = (pair[0].file, pair[0].line);
+            reader.report(
+                pair[1].file,
+                pair[1].line,
+                "id",
+                said!(
+                    "mã `{id}` đã có ở {file}:{line}, cùng thời gian",
+                    "the id `{id}` is taken by {file}:{line} for the same days"
+                ),
+                said!("đổi mã, hoặc ngày `from` và `to`", "change the id, or the days"),
+            );
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The national rules over every framed record, and the packs of a site's own.
+//!
+//! Signed or not, a record is checked as it came. What it breaks is told in its head; what holds its claim back keeps that from
+//! the gateway, and from nobody else.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use vhr_core::config;
+use vhr_core::record::Issue;
+use vhr_core::rules::{self, File, Finding, LARGEST, Pack, Rules, Severity, Visit};
+use vhr_core::say::Said;
+
+use crate::frame::Opened;
+
+/// A folder of packs has no more files than this.
+const FILES: usize = 200;
+
+/// What the rules say of one record.
+#[derive(Debug, Default, PartialEq)]
+pub struct Checked {
+    /// Each rule that is broken.
+    pub issues: Vec<Issue>,
+    /// Why its claim is held back, if it is.
+    pub held: Option<Said>,
+}
+
+/// Why there are no rules to check by: every mistake, one text each.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+pub struct Error {
+    /// For people, with file and line.
+    pub problems: Vec<String>,
+}
+
+/// Checks one record.
+pub fn check(rules: &Rules, opened: &Opened) -> Checked {
+    let mut visit = Visit::new();
+    for table in opened.tables() {
+        for row in opened.rows(table) {
+            visit.row(table, row.fields());
+        }
+    }
+    let findings = rules::check(rules, &visit, visit.day());
+    Checked {
+        held: rules::held(&findings),
+        issues: findings.into_iter().map(issue).collect(),
+    }
+}
+
+/// The rules by which a site checks: the national ones, its own packs over them, and without what it switched off.
+///
+/// # Errors
+/// Every mistake in the packs and in the list of ids.
+pub fn rules(config: &config::Rules) -> Result<Rules, Error> {
+    let (mut rule_files, mut code_files) = (Vec::new(), Vec::new());
+    let mut problems = Vec::new();
+    if let Some(dir) = &config.dir {
+        read_folder(dir, &mut rule_files, &mut problems);
+        let codes = dir.join("codes");
+        if codes.is_dir() {
+            read_folder(&codes, &mut code_files, &mut problems);
+        }
+    }
+    let own = Pack {
+        rules: rule_files.iter().map(as_file).collect(),
+        codes: code_files.iter().map(as_file).collect(),
+    };
+    match Rules::read(&[rules::shipped(), own]) {
+        Ok(mut rules) => {
+            for unknown in rules.switch_off(&config.off) {
+                problems.push(format!(
+                    "[rules] off: không có quy tắc nào là `{unknown}` (there is no rule `{unknown}`)"
+                ));
+            }
+            if problems.is_empty() {
+                return Ok(rules);
+            }
+        }
+        Err(found) => problems.extend(found.iter().map(ToString::to_string)),
+    }
+    Err(Error { problems })
+}
+
+fn as_file((name, text): &(String, String)) -> File<'_> {
+    File { name, text }
+}
+
+/// The CSV files of a folder, by name. What cannot be read is a problem.
+fn read_folder(dir: &Path, files: &mut Vec<(String, String)>, problems: &mut Vec<String>) {
+    let unreadable =
+        |path: &Path, e: &io::Error| format!("[rules] dir: không đọc được (cannot read) {}: {e}", path.display());
+    let listed = fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths: Vec<PathBuf> = match listed {
+        Ok(paths) => paths,
+        Err(e) => {
+            problems.push(unreadable(dir, &e));
+            return;
+        }
+    };
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+    });
+    paths.sort();
+    if paths.len() > FILES {
+        problems.push(format!(
+            "[rules] dir: {} có hơn {FILES} tệp (more than {FILES} files)",
+            dir.display()
+        ));
+        return;
+    }
+    for path in paths {
+        let mut text = String::new();
+        let read = fs::File::open(&path).and_then(|file| file.take(LARGEST as u64 + 1).read_to_string(&mut text));
+        match read {
+            Ok(_) => files.push((path.display().to_string(), text)),
+            Err(e) => problems.push(unreadable(&path, &e)),
+        }
+    }
+}
+
+fn issue(finding: Finding) -> Issue {
+    Issue {
+        severity: match finding.severity {
+            Severity::Block => "error",
+            Severity::Warn => "warning",
+        }
+        .to_owned(),
+        source: finding.place(),
+        message: format!("{} / {}", finding.said.vi, finding.said.en),
+        code: finding.rule,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::demo::exports::{self, Fate, Options};
+    use crate::frame::{self, Limits};
+
+    fn opened(bytes: &[u8]) -> Vec<Opened> {
+        let cuts = frame::records(bytes, &Limits::default()).map_while(Result::ok);
+        cuts.filter_map(|cut| frame::open(&cut, &Limits::default()).ok())
+            .collect()
+    }
+
+    /// What the generator's visits lack, as those of small systems do: the papers, and a code of every device.
+    const LACKS: [&str; 4] = ["XML14-TABLE", "XML3-MA_MAY-NEED", "XML7-TABLE", "XML8-TABLE"];
+
+    #[test]
+    fn no_visit_of_the_generator_is_held_back_and_little_is_told_of_them() {
+        let rules = Rules::national();
+        let mut told = BTreeSet::new();
+        let demo = Options {
+            visits: 60,
+            ..Options::demo()
+        };
+        let files = exports::generate(&demo).filter(|file| file.visits.iter().all(|visit| visit.fate == Fate::Ok));
+        let plain = Options::plain(5, 300);
+        let mut count = 0;
+        for file in files.chain(exports::generate(&plain)) {
+            for record in opened(&file.bytes) {
+                let checked = check(&rules, &record);
+                assert_eq!(checked.held, None, "{}", file.name);
+                told.extend(checked.issues.into_iter().map(|issue| issue.code));
+                count += 1;
+            }
+        }
+        assert!(count > 300, "{count}");
+        assert_eq!(told.iter().map(String::as_str).collect::<Vec<_>>(), LACKS);
+    }
+
+    #[test]
+    fn findings_become_issues_with_their_rule_and_place_signed_or_not() {
+        let rules = Rules::national();
+        let xml = "<TONG_HOP><MA_LK>1</MA_LK><GIOI_TINH>7</GIOI_TINH><MA_KHUVUC>K9</MA_KHUVUC></TONG_HOP>";
+        let file = format!(
+            "<GIAMDINHHS><THONGTINHOSO><DANHSACHHOSO><HOSO><FILEHOSO><LOAIHOSO>XML1</LOAIHOSO><NOIDUNGFILE>{xml}</NOIDUNGFILE>\
+             </FILEHOSO></HOSO></DANHSACHHOSO></THONGTINHOSO><CHUKYDONVI><Signature/></CHUKYDONVI></GIAMDINHHS>"
+        );
+        let checked = check(&rules, &opened(file.as_bytes())[0]);
+        let has = |severity: &str, code: &str, source: &str| {
+            checked
+                .issues
+                .iter()
+                .any(|issue| (&*issue.severity, &*issue.code, &*issue.source) == (severity, code, source))
+        };
+        assert!(
+            has("error", "XML1-GIOI_TINH-CODE", "XML1/GIOI_TINH"),
+            "{:?}",
+            checked.issues
+        );
+        assert!(
+            has("warning", "XML1-MA_KHUVUC-CODE", "XML1/MA_KHUVUC"),
+            "{:?}",
+            checked.issues
+        );
+        assert!(checked.held.is_some());
+    }
+
+    #[test]
+    fn a_folder_of_packs_is_read_and_every_mistake_in_it_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = |off: &[&str]| config::Rules {
+            dir: Some(folder.path().to_owned()),
+            off: off.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let head = "id,severity,from,to,table,field,kind,with,when,vi,en,source\n";
+        fs::create_dir(folder.path().join("codes")).unwrap();
+        fs::write(folder.path().join("codes/khoa.csv"), "code,from\nK01,2020-01-01\n").unwrap();
+        let row = "SITE-1,warn,,,XML1,MA_KHOA,code,list file khoa,,lạ,unknown,\n";
+        fs::write(folder.path().join("own.csv"), format!("{head}{row}")).unwrap();
+        assert!(rules(&config(&[])).unwrap().ids().any(|id| id == "SITE-1"));
+        let unknown = rules(&config(&["XML1-NO", "SITE-*"])).unwrap_err().problems;
+        assert!(unknown.len() == 1 && unknown[0].contains("`XML1-NO`"), "{unknown:?}");
+        fs::write(
+            folder.path().join("own.csv"),
+            format!("{head}{}", row.replace("warn", "loud")),
+        )
+        .unwrap();
+        fs::write(folder.path().join("worse.csv"), [0xFF]).unwrap();
+        let problems = rules(&config(&[])).unwrap_err().problems;
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains("own.csv:2: severity")),
+            "{problems:?}"
+        );
+        let gone = config::Rules {
+            dir: Some(folder.path().join("none")),
+            off: vec![],
+        };
+        assert!(rules(&gone).is_err());
+    }
+}

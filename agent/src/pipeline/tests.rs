@@ -1,0 +1,153 @@
+//! The whole way of a file, in this process: the national plugin in the sandbox, both receivers on loopback.
+
+use std::fs;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use vhr_core::control::{Reply, Request};
+
+use super::*;
+use crate::demo::exports::{self, Visit};
+use crate::demo::receivers::{Fhir, FhirOptions, Gateway, GatewayOptions, start_fhir, start_gateway};
+use crate::plugin::build;
+
+/// The national plugin, built once per test process.
+static PLUGINS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/qd3176");
+    build::build(&sources, Some(folder.path())).unwrap();
+    folder
+});
+
+struct World {
+    folder: tempfile::TempDir,
+    gateway: Gateway,
+    fhir: Fhir,
+    agent: Arc<Agent>,
+}
+
+impl World {
+    async fn new(rules: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string().replace('\\', "/");
+        let gateway = start_gateway(None, GatewayOptions::default()).await.unwrap();
+        let fhir = start_fhir(None, FhirOptions::default()).await.unwrap();
+        fs::create_dir(at("exports")).unwrap();
+        let account = GatewayOptions::default();
+        fs::write(at("password"), &account.password).unwrap();
+        let text = format!(
+            "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n[plugins]\ndir = \"{}\"\n{rules}\n\
+             [[source]]\nname = \"his\"\npath = \"{}\"\nplugin = \"vn.qd3176\"\n\
+             [[endpoint]]\nname = \"vhr\"\nkind = \"fhir\"\nurl = \"{}\"\n\
+             [[endpoint]]\nname = \"insurance\"\nkind = \"bhxh\"\nurl = \"{}\"\nusername = \"{}\"\npassword = {{ file = \"{}\" }}\n",
+            at("state"),
+            PLUGINS.path().display().to_string().replace('\\', "/"),
+            at("exports"),
+            fhir.url(),
+            gateway.url(),
+            account.username,
+            at("password"),
+        );
+        let config = config::parse(&text, "test.toml").unwrap_or_else(|problems| panic!("{problems:#?}"));
+        Self {
+            agent: build(config).unwrap(),
+            folder,
+            gateway,
+            fhir,
+        }
+    }
+
+    /// Puts a file of these visits into the folder, and lets all that is there go.
+    async fn export(&self, name: &str, visits: &[Visit]) {
+        let hosos = visits.iter().map(|visit| {
+            let files = visit.tables.iter().map(|table| {
+                let content = STANDARD.encode(&table.xml);
+                format!(
+                    "<FILEHOSO><LOAIHOSO>{}</LOAIHOSO><NOIDUNGFILE>{content}</NOIDUNGFILE></FILEHOSO>",
+                    table.name
+                )
+            });
+            format!("<HOSO>{}</HOSO>", files.collect::<String>())
+        });
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><GIAMDINHHS><THONGTINDONVI><MACSKCB>79999</MACSKCB></THONGTINDONVI>\
+             <THONGTINHOSO><NGAYLAP>20260106</NGAYLAP><SOLUONGHOSO>{}</SOLUONGHOSO><DANHSACHHOSO>{}</DANHSACHHOSO></THONGTINHOSO>\
+             <CHUKYDONVI/></GIAMDINHHS>",
+            visits.len(),
+            hosos.collect::<String>(),
+        );
+        let path = self.folder.path().join("exports").join(name);
+        fs::write(&path, text).unwrap();
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(600)).unwrap();
+        let (_never, stop) = signal::channel(false);
+        once(&self.agent, true, stop).await.unwrap();
+    }
+
+    fn claims(&self) -> Vec<String> {
+        self.gateway
+            .accepted()
+            .into_iter()
+            .map(|accepted| accepted.key)
+            .collect()
+    }
+
+    fn is_in_fhir(&self, visit: &Visit) -> bool {
+        self.fhir.encounters().contains_key(&visit.key)
+    }
+
+    async fn parked(&self) -> Vec<String> {
+        let request = Request::List {
+            state: Some("parked".into()),
+            endpoint: None,
+            limit: 100,
+        };
+        match crate::desk::answer(&self.agent.desk(), request).await {
+            Reply::Items { items, .. } => items.into_iter().map(|item| item.text).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The same visit with a quantity of drugs that is no number.
+fn broken(visit: &Visit) -> Visit {
+    let mut visit = visit.clone();
+    let drugs = visit.tables.iter_mut().find(|table| table.name == "XML2").unwrap();
+    drugs.xml = drugs.xml.replacen("<SO_LUONG>", "<SO_LUONG>x", 1);
+    visit
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_that_breaks_a_rule_goes_to_fhir_and_its_claim_waits_until_it_is_corrected() {
+    let world = World::new("").await;
+    let visits: Vec<Visit> = exports::many(11, 2).collect();
+    let [good, bad] = visits.as_slice() else {
+        panic!("two were asked for")
+    };
+    world.export("first.xml", &[broken(bad), good.clone()]).await;
+    assert_eq!(world.claims(), [good.key.as_str()]);
+    assert!(world.is_in_fhir(good) && world.is_in_fhir(bad));
+    let parked = world.parked().await;
+    assert_eq!(parked.len(), 1, "{parked:?}");
+    assert!(
+        parked[0].contains("[XML2-SO_LUONG-AMOUNT] XML2[1]/SO_LUONG") && parked[0].starts_with("Chưa gửi"),
+        "{parked:?}"
+    );
+
+    world.export("second.xml", &[bad.clone()]).await;
+    assert_eq!(world.claims(), [good.key.as_str(), bad.key.as_str()]);
+    assert_eq!(world.parked().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_the_site_switched_off_holds_nothing_back() {
+    let world = World::new("[rules]\noff = [\"XML2-SO_LUONG-*\"]").await;
+    let visit = exports::many(11, 1).next().unwrap();
+    world.export("first.xml", &[broken(&visit)]).await;
+    assert_eq!(
+        (world.claims(), world.parked().await),
+        (vec![visit.key.clone()], vec![])
+    );
+}
