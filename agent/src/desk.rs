@@ -385,7 +385,9 @@ fn nothing(typed: &str) -> Reply {
 
 /// The reason, and what to do about it.
 fn parked(reason: &Reason) -> String {
-    use vhr_core::delivery::ReasonKind::{Damaged, Dropped, InDoubt, KeepsFailing, Refused, SignedSeveral, TooLarge};
+    use vhr_core::delivery::ReasonKind::{
+        Damaged, Dropped, InDoubt, KeepsFailing, Refused, SignedSeveral, TooLarge, Unsigned,
+    };
     let what_to_do = match reason.kind {
         Refused => {
             "Nơi nhận từ chối: sửa trên HIS rồi xuất lại, hoặc `queue retry` nếu nơi nhận đã sửa. (Refused: correct it in the HIS and export again, or `queue retry` if the receiver was at fault.)"
@@ -393,7 +395,7 @@ fn parked(reason: &Reason) -> String {
         InDoubt => {
             "Đã gửi nhưng không thấy trả lời: tra tại nơi nhận; nếu có rồi thì `queue resolve MÃ --sent MÃ-GIAO-DỊCH`, nếu chưa có thì `queue resolve MÃ --not-sent`. (Sent, no answer seen: look it up at the receiver; `queue resolve ID --sent REFERENCE` if it is there, `queue resolve ID --not-sent` if it is not.)"
         }
-        SignedSeveral => "",
+        SignedSeveral | Unsigned => "",
         KeepsFailing => {
             "Riêng hồ sơ này gửi mãi không được: xem lý do, rồi `queue retry`. (Fails alone: see the reason, then `queue retry`.)"
         }

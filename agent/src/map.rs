@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use vhr_core::bundle;
 use vhr_core::id::{ExportId, PluginRef};
 use vhr_core::record::{Head, Issue, Record, VisitKey};
+use vhr_core::time::Timestamp;
 
 use crate::digest::Keyed;
 use crate::frame::{self, Cut, FileFault, Opened, Survey};
 use crate::plugin::{self, Answer, Context, Outcome, Payload, Plugin, SourceRecord};
+use crate::signature::{Judge, Signatures};
 use crate::spool::batch::SetAside;
 use crate::spool::{self, Index, RecordRow, Spool};
 
@@ -54,6 +56,8 @@ pub struct Mapper {
     pub keyed: Keyed,
     /// Limits on what is read.
     pub limits: frame::Limits,
+    /// What is asked of signatures.
+    pub signatures: Signatures,
 }
 
 /// A record that was framed and waits for the plugin.
@@ -103,7 +107,12 @@ impl Mapper {
         }
         let (head, bytes) = spool.export(export)?;
         let received_at = head.received_at.to_rfc3339();
-        self.each(export, bytes, &survey, plugin, &received_at, |made| {
+        let anew = || Ok(spool.export(export).map_err(std::io::Error::other)?.1);
+        let judge = self
+            .signatures
+            .judge(&survey, anew, head.received_at)
+            .map_err(Error::Read)?;
+        self.each(export, bytes, &survey, &judge, plugin, &received_at, |made| {
             if failure.is_some() {
                 return;
             }
@@ -149,6 +158,7 @@ impl Mapper {
         export: ExportId,
         bytes: impl std::io::Read,
         survey: &Survey,
+        judge: &Judge,
         plugin: &Plugin,
         received_at: &str,
         mut made: impl FnMut(Made),
@@ -156,7 +166,15 @@ impl Mapper {
         let mut waiting: Vec<Result<Framed, SetAside>> = Vec::with_capacity(BATCH);
         let mut size = 0;
         let mut flush = |waiting: &mut Vec<Result<Framed, SetAside>>| {
-            self.batch(export, survey, plugin, received_at, std::mem::take(waiting), &mut made);
+            self.batch(
+                export,
+                survey,
+                judge,
+                plugin,
+                received_at,
+                std::mem::take(waiting),
+                &mut made,
+            );
         };
         for cut in frame::records(bytes, &self.limits) {
             let cut = match cut {
@@ -186,6 +204,7 @@ impl Mapper {
         &self,
         export: ExportId,
         survey: &Survey,
+        judge: &Judge,
         plugin: &Plugin,
         received_at: &str,
         waiting: Vec<Result<Framed, SetAside>>,
@@ -217,7 +236,7 @@ impl Mapper {
                     let outcomes = answers
                         .iter_mut()
                         .filter_map(|(profile, of)| Some((*profile, of.next()?.outcome)));
-                    self.make(export, survey, plugin, &framed, outcomes.collect())
+                    self.make(export, survey, judge, plugin, &framed, outcomes.collect())
                 }
             });
         }
@@ -228,6 +247,7 @@ impl Mapper {
         &self,
         export: ExportId,
         survey: &Survey,
+        judge: &Judge,
         plugin: &Plugin,
         framed: &Framed,
         outcomes: Vec<(&str, Outcome)>,
@@ -279,7 +299,9 @@ impl Mapper {
         };
         shares.sort();
         shares.dedup();
-        let head = Head {
+        let visit_ended = visit.ended.as_deref().and_then(Timestamp::parse_rfc3339);
+        let signed = survey.signed || framed.opened.signed;
+        let mut head = Head {
             export,
             seq,
             locator: locator.clone(),
@@ -296,7 +318,8 @@ impl Mapper {
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
             plugin: plugin_ref(plugin),
-            signed: survey.signed || framed.opened.signed,
+            signed,
+            signature: judge.signature(signed, visit_ended),
             claim: form,
             issues: issues
                 .into_iter()
@@ -304,6 +327,7 @@ impl Mapper {
                 .chain(unknown_tables(&framed.opened))
                 .collect(),
         };
+        judge.remark(&mut head);
         Made::Record(
             Box::new(Record {
                 head,

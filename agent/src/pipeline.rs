@@ -27,7 +27,7 @@ use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue, Trust};
 use crate::spool::{self, Index, Part, Spool};
 use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
-use crate::{clock, control, intake, memory, report, state};
+use crate::{clock, control, intake, memory, report, signature, state};
 
 mod build;
 mod mend;
@@ -95,6 +95,9 @@ pub enum Error {
     /// An endpoint.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
+    /// The issuers of signing certificates.
+    #[error(transparent)]
+    Signature(#[from] signature::Error),
 }
 
 /// Why one file was not taken in this time. It comes up again.
@@ -329,7 +332,10 @@ fn first_state(endpoint: &config::Endpoint, head: &vhr_core::record::Head, now: 
                 .into(),
             now,
         )),
-        _ => Some(State::new(endpoint.schedule.next_window(now))),
+        _ => Some(match endpoint.signed().withholds(head) {
+            Some(why) => State::park(ReasonKind::Unsigned, why.to_string(), now),
+            None => State::new(endpoint.schedule.next_window(now)),
+        }),
     }
 }
 

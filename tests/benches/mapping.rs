@@ -14,8 +14,10 @@ use vhr_agent::demo::exports;
 use vhr_agent::digest::Keyed;
 use vhr_agent::frame::{self, Survey};
 use vhr_agent::map::{Made, Mapper, profiles};
+use vhr_agent::signature::Signatures;
 use vhr_agent::plugin::{Context, Host, Outcome, Payload, Plugin, SourceRecord, build};
 use vhr_core::id::ExportId;
+use vhr_core::time::Timestamp;
 use vhr_plugin_qd3176 as native;
 
 use meters::Metered;
@@ -99,6 +101,7 @@ impl Bench {
                 profiles: [(PROFILE.to_owned(), config.clone())].into(),
                 keyed: Keyed::new(b"bench"),
                 limits: frame::Limits::default(),
+                signatures: Signatures::default(),
             },
             context: Context {
                 config_json: config.clone(),
@@ -171,11 +174,15 @@ impl Bench {
 
     fn whole(&self, batch: &Batch) {
         let made = |made: Made| drop(black_box(made));
+        let (signatures, at) = (&self.mapper.signatures, Timestamp::from_millis(0));
+        let judge = signatures.judge(&batch.survey, || Ok(batch.file.as_slice()), at);
+        let judge = judge.expect("memory reads");
         self.mapper
             .each(
                 ExportId::from_bytes([0; 32]),
                 batch.file.as_slice(),
                 &batch.survey,
+                &judge,
                 &self.plugin,
                 RECEIVED_AT,
                 made,

@@ -99,6 +99,8 @@ pub enum ReasonKind {
     Damaged,
     /// A person dropped it, for the reason in the text.
     Dropped,
+    /// Only what is signed goes there, and its file is not, or its signature does not hold.
+    Unsigned,
 }
 
 impl ReasonKind {
@@ -191,6 +193,7 @@ impl State {
             Outcome::Accepted(receipt) => Self::Delivered(receipt),
             Outcome::Refused(text) => Self::park(ReasonKind::Refused, text, now),
             Outcome::TooLarge(text) => Self::park(ReasonKind::TooLarge, text, now),
+            Outcome::Withheld(text) => Self::park(ReasonKind::Unsigned, text, now),
             Outcome::TryAgain { after, failure } => {
                 if others_pass && attempt >= policy.give_up_after {
                     Self::park(ReasonKind::KeepsFailing, failure.text, now)
@@ -408,6 +411,24 @@ mod tests {
         assert!(State::Delivered(receipt()).retry(noon()).is_err());
     }
 
+    #[test]
+    fn what_is_withheld_waits_for_a_person_and_goes_once_it_may() {
+        let parked = sending(1)
+            .after_attempt(
+                Outcome::Withheld("sign it".into()),
+                InDoubt::Ask,
+                &RetryPolicy::default(),
+                false,
+                noon(),
+            )
+            .unwrap();
+        assert!(
+            matches!(&parked, State::Parked(reason) if reason.kind == ReasonKind::Unsigned && reason.text == "sign it")
+        );
+        assert!(ReasonKind::Unsigned.needs_a_person());
+        assert!(matches!(parked.retry(noon()), Ok(State::Waiting { attempt: 0, .. })));
+    }
+
     fn told() -> Receipt {
         Receipt {
             standing: Standing::Told,
@@ -416,7 +437,8 @@ mod tests {
         }
     }
 
-    const ALL_KINDS: [ReasonKind; 7] = [
+    const ALL_KINDS: [ReasonKind; 8] = [
+        ReasonKind::Unsigned,
         ReasonKind::Refused,
         ReasonKind::InDoubt,
         ReasonKind::SignedSeveral,

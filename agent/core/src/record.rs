@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ExportId, PluginRef, RecordId};
 
 mod plain;
+mod signed;
+
+pub use signed::{Certificate, Signature};
 
 /// Facility and `MA_LK`: what makes a visit one and the same over all its versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +75,9 @@ pub struct Head {
     pub plugin: PluginRef,
     /// Whether the file it came in was signed.
     pub signed: bool,
+    /// How that signature stands, where there is one that was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
     /// The form in which its claim is sent.
     pub claim: ClaimForm,
     /// Remarks.
@@ -195,6 +201,7 @@ mod tests {
                     sha256: "cd".into(),
                 },
                 signed: false,
+                signature: None,
                 claim: ClaimForm::Envelope { why: "split".into() },
                 issues: vec![],
             },

@@ -16,6 +16,7 @@ use crate::map::{self, Mapper, profiles};
 use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
 use crate::queue::{Queue, Trust};
+use crate::signature::Signatures;
 use crate::spool::Spool;
 use crate::{clock, frame, memory, state};
 
@@ -46,6 +47,7 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
             profiles::config_json(name, facility_name, config.plugins.dir.as_deref())?,
         );
     }
+    let signatures = Signatures::new(&config)?;
     let wires = config.endpoints.iter().map(Wire::new).collect::<Result<Vec<_>, _>>()?;
     let Store {
         queue,
@@ -78,6 +80,7 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
             profiles: sets,
             keyed: keyed.clone(),
             limits: frame::Limits::default(),
+            signatures,
         },
         keyed,
         config,

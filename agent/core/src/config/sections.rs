@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::reader::{Table, Value};
-use super::{After, Plugins, SecretSource, Site, Source, Storage, values};
+use super::{After, Plugins, SecretSource, Signature, Site, Source, Storage, values};
 use crate::said;
 use crate::say::Language;
 use crate::time::LONGEST;
@@ -58,6 +58,12 @@ pub(super) fn plugins(mut table: Table<'_>) -> Option<Plugins> {
     let dir = table.optional("dir", values::local_path);
     table.end();
     Some(Plugins { dir })
+}
+
+pub(super) fn signature(mut table: Table<'_>) -> Option<Signature> {
+    let roots = table.optional("roots", values::local_path);
+    table.end();
+    Some(Signature { roots })
 }
 
 /// All sources; `own` is the folder of the agent's own files, which must not be watched.
