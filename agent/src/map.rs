@@ -60,6 +60,15 @@ pub struct Mapper {
     pub signatures: Signatures,
 }
 
+/// What is known of a file before its records are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What kind of file it is.
+    pub survey: &'a Survey,
+    /// How its signature stands.
+    pub judge: &'a Judge,
+}
+
 /// A record that was framed and waits for the plugin.
 struct Framed {
     cut: Cut,
@@ -112,7 +121,11 @@ impl Mapper {
             .signatures
             .judge(&survey, anew, head.received_at)
             .map_err(Error::Read)?;
-        self.each(export, bytes, &survey, &judge, plugin, &received_at, |made| {
+        let known = Known {
+            survey: &survey,
+            judge: &judge,
+        };
+        self.each(export, bytes, known, plugin, &received_at, |made| {
             if failure.is_some() {
                 return;
             }
@@ -157,8 +170,7 @@ impl Mapper {
         &self,
         export: ExportId,
         bytes: impl std::io::Read,
-        survey: &Survey,
-        judge: &Judge,
+        known: Known<'_>,
         plugin: &Plugin,
         received_at: &str,
         mut made: impl FnMut(Made),
@@ -166,15 +178,7 @@ impl Mapper {
         let mut waiting: Vec<Result<Framed, SetAside>> = Vec::with_capacity(BATCH);
         let mut size = 0;
         let mut flush = |waiting: &mut Vec<Result<Framed, SetAside>>| {
-            self.batch(
-                export,
-                survey,
-                judge,
-                plugin,
-                received_at,
-                std::mem::take(waiting),
-                &mut made,
-            );
+            self.batch(export, known, plugin, received_at, std::mem::take(waiting), &mut made);
         };
         for cut in frame::records(bytes, &self.limits) {
             let cut = match cut {
@@ -203,8 +207,7 @@ impl Mapper {
     fn batch(
         &self,
         export: ExportId,
-        survey: &Survey,
-        judge: &Judge,
+        known: Known<'_>,
         plugin: &Plugin,
         received_at: &str,
         waiting: Vec<Result<Framed, SetAside>>,
@@ -236,7 +239,7 @@ impl Mapper {
                     let outcomes = answers
                         .iter_mut()
                         .filter_map(|(profile, of)| Some((*profile, of.next()?.outcome)));
-                    self.make(export, survey, judge, plugin, &framed, outcomes.collect())
+                    self.make(export, known, plugin, &framed, outcomes.collect())
                 }
             });
         }
@@ -246,12 +249,12 @@ impl Mapper {
     fn make(
         &self,
         export: ExportId,
-        survey: &Survey,
-        judge: &Judge,
+        known: Known<'_>,
         plugin: &Plugin,
         framed: &Framed,
         outcomes: Vec<(&str, Outcome)>,
     ) -> Made {
+        let Known { survey, judge } = known;
         let (seq, locator) = (framed.cut.seq, &framed.cut.locator);
         let refused = |issues: Vec<Issue>| Made::Refused(refusal(seq, locator, &issues));
         let mut bundles = BTreeMap::new();

@@ -34,6 +34,8 @@ mod mend;
 mod retire;
 mod scrub;
 mod side;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use side::{Turn, take_in_all};

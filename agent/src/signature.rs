@@ -17,6 +17,7 @@ mod judge;
 mod pass;
 mod read;
 mod roots;
+mod scope;
 mod walk;
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use criterion::{Criterion, Throughput};
 use vhr_agent::demo::exports;
 use vhr_agent::digest::Keyed;
 use vhr_agent::frame::{self, Survey};
-use vhr_agent::map::{Made, Mapper, profiles};
-use vhr_agent::signature::Signatures;
+use vhr_agent::map::{Known, Made, Mapper, profiles};
 use vhr_agent::plugin::{Context, Host, Outcome, Payload, Plugin, SourceRecord, build};
+use vhr_agent::signature::Signatures;
 use vhr_core::id::ExportId;
 use vhr_core::time::Timestamp;
 use vhr_plugin_qd3176 as native;
@@ -181,8 +181,10 @@ impl Bench {
             .each(
                 ExportId::from_bytes([0; 32]),
                 batch.file.as_slice(),
-                &batch.survey,
-                &judge,
+                Known {
+                    survey: &batch.survey,
+                    judge: &judge,
+                },
                 &self.plugin,
                 RECEIVED_AT,
                 made,

@@ -15,7 +15,7 @@ use super::run::read_config;
 use crate::clock;
 use crate::digest::Keyed;
 use crate::frame::{self, FileFault};
-use crate::map::{Made, Mapper, can_feed, profiles};
+use crate::map::{Known, Made, Mapper, can_feed, profiles};
 use crate::plugin::{Host, Plugin};
 use crate::report::{Exit, Failure, chain};
 use crate::signature::Signatures;
@@ -100,9 +100,12 @@ fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) ->
     let mut trouble = None;
     let at = options.at.unwrap_or_else(clock::now);
     let judge = mapper.signatures.judge(&survey, || File::open(path), at);
-    let judge = judge.map_err(unreadable)?;
+    let known = Known {
+        survey: &survey,
+        judge: &judge.map_err(unreadable)?,
+    };
     let bytes = File::open(path).map_err(unreadable)?;
-    let read = mapper.each(export, bytes, &survey, &judge, plugin, "1970-01-01T00:00:00Z", |made| {
+    let read = mapper.each(export, bytes, known, plugin, "1970-01-01T00:00:00Z", |made| {
         all_mapped &= matches!(made, Made::Record(..));
         let told = match made {
             Made::Record(record, _) => mapped(options, &name, &record, at),
@@ -249,4 +252,55 @@ fn digest(path: &Path) -> std::io::Result<ExportId> {
     let mut digest = Sha256::new();
     std::io::copy(&mut File::open(path)?, &mut digest)?;
     Ok(ExportId::from_bytes(digest.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use vhr_core::record::Certificate;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        time(text).unwrap()
+    }
+
+    fn signature(fault: Option<vhr_core::say::Said>) -> Signature {
+        Signature {
+            fault,
+            certificate: Some(Certificate {
+                subject: "CN=BV Ví Dụ".into(),
+                issuer: "CN=Invented Root".into(),
+                serial: "0a".into(),
+                not_before: at("2026-01-01T00:00:00Z"),
+                not_after: at("2027-01-01T00:00:00Z"),
+            }),
+            covers: vec![],
+            signed_at: None,
+            issuer_checked: false,
+        }
+    }
+
+    #[test]
+    fn people_and_programs_are_told_whose_signature_it_is_and_how_many_days_are_left() {
+        let now = at("2026-12-20T08:00:00+07:00");
+        let text = shown(Some(&signature(None)), now);
+        for words in [
+            "đúng",
+            "CN=BV Ví Dụ",
+            "CN=Invented Root",
+            "2027-01-01",
+            "còn (left): 11 ngày",
+            "toàn bộ",
+            "not checked",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let told = standing(&signature(None), now);
+        assert_eq!((&told["holds"], &told["days_left"]), (&json!(true), &json!(11)));
+        assert_eq!(told["certificate"]["subject"], "CN=BV Ví Dụ");
+        let broken = signature(Some(vhr_core::said!("sai", "wrong")));
+        assert!(shown(Some(&broken), now).contains("KHÔNG có giá trị (does NOT hold): sai (wrong)"));
+        assert_eq!(standing(&broken, now)["holds"], false);
+        assert!(shown(None, now).contains("không có"));
+    }
 }

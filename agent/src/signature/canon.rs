@@ -6,7 +6,7 @@
 use memchr::memchr;
 use sha2::{Digest, Sha256};
 
-use super::walk::{Element, Scope};
+use super::scope::{Element, Scope};
 
 /// How namespaces are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,10 @@ impl Canon {
                 let mut used: Vec<&str> = element.attributes.iter().map(|a| a.prefix()).collect();
                 used.retain(|prefix| !prefix.is_empty());
                 used.push(element.prefix);
-                used.extend(listed.iter().map(String::as_str));
+                // Those were written before, unless they changed here.
+                if outermost || scope.declared().next().is_some() {
+                    used.extend(listed.iter().map(String::as_str));
+                }
                 used.sort_unstable();
                 used.dedup();
                 used.retain(|prefix| *prefix != "xml");
@@ -241,6 +244,72 @@ impl Sink {
             Self::Digest(digest) => digest.update(piece),
             // Cut short it verifies nothing.
             Self::Bytes(bytes) => bytes.extend_from_slice(&piece[..piece.len().min(BYTES.saturating_sub(bytes.len()))]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::walk::{Node, walk};
+    use super::*;
+
+    /// The canonical form of the element that has this name.
+    fn canonical(document: &str, name: &str, method: Method) -> String {
+        let mut canon = Canon::new(method, Sink::Bytes(Vec::new()));
+        let mut within = false;
+        let walked = walk(document.as_bytes(), &mut |node, scope| {
+            match node {
+                Node::Start(element) if within || element.name == name => {
+                    within = true;
+                    canon.start(&element, scope);
+                }
+                Node::End(ended) if within => {
+                    canon.end(ended);
+                    within = ended != name;
+                }
+                Node::Text(text) if within => canon.text(text),
+                _ => {}
+            }
+            Ok(())
+        });
+        assert!(walked.is_ok());
+        String::from_utf8(canon.finish()).unwrap()
+    }
+
+    const DOCUMENT: &str = "<r xmlns:a='urn:a' xmlns='urn:d' xml:lang='vi' xml:space='preserve'><m xml:lang='en' xml:id='1'>\
+        <a:k xmlns:a='urn:a' xmlns:b='urn:b' z='' a:y='' xml:space='default'><l xmlns=''/><b:l xmlns:b='urn:b'/></a:k></m></r>";
+
+    #[test]
+    fn the_outermost_element_takes_what_is_in_scope_and_of_xml_attributes_the_nearest() {
+        assert_eq!(
+            canonical(DOCUMENT, "a:k", Method::Inclusive),
+            "<a:k xmlns=\"urn:d\" xmlns:a=\"urn:a\" xmlns:b=\"urn:b\" z=\"\" xml:id=\"1\" xml:lang=\"en\" xml:space=\"default\" \
+             a:y=\"\"><l xmlns=\"\"></l><b:l></b:l></a:k>"
+        );
+    }
+
+    #[test]
+    fn an_exclusive_form_writes_a_namespace_where_it_is_used_or_listed() {
+        let exclusive = |listed: &[&str]| {
+            let listed = listed.iter().map(|prefix| (*prefix).to_owned()).collect();
+            canonical(DOCUMENT, "a:k", Method::Exclusive(listed))
+        };
+        assert_eq!(
+            exclusive(&[]),
+            "<a:k xmlns:a=\"urn:a\" z=\"\" xml:space=\"default\" a:y=\"\"><l></l><b:l xmlns:b=\"urn:b\"></b:l></a:k>"
+        );
+        assert_eq!(
+            exclusive(&["", "b", "nobody"]),
+            "<a:k xmlns=\"urn:d\" xmlns:a=\"urn:a\" xmlns:b=\"urn:b\" z=\"\" xml:space=\"default\" a:y=\"\"><l xmlns=\"\"></l>\
+             <b:l></b:l></a:k>"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_written_as_a_short_one() {
+        for text in ["A".repeat(3 * PIECE), format!("{}&lt;", "A".repeat(3 * PIECE))] {
+            let document = format!("<r>{text}</r>");
+            assert_eq!(canonical(&document, "r", Method::Inclusive), document);
         }
     }
 }

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::canon::{Canon, Method, Sink};
 use super::read::{Apex, Seen};
-use super::walk::{Node, Scope, Stop, walk};
+use super::scope::Scope;
+use super::walk::{Node, Stop, walk};
 
 /// What came of it.
 #[derive(Debug, Default)]

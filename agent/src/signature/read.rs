@@ -6,18 +6,19 @@
 use std::collections::HashMap;
 
 use super::canon::Method;
-use super::walk::{Element, Node};
+use super::scope::Element;
+use super::walk::Node;
 use super::{Fault, algorithm};
 
 pub(super) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
 /// More signatures, or references in one, than a claim file has use for: each costs a pass of its own.
-const SIGNATURES: usize = 8;
+const SIGNATURES: usize = 4;
 const REFERENCES: usize = 8;
 const CERTIFICATES: usize = 8;
 /// Elements that have an `Id`.
-const IDS: usize = 200_000;
+const IDS: usize = 50_000;
 /// A longer `Id` is not referred to.
 const ID: usize = 256;
 /// The text of one element of a signature.
@@ -182,16 +183,10 @@ impl Signature {
     fn take(&mut self, path: &[&str], element: &Element<'_>) -> Result<(), Fault> {
         let algorithm = || element.attribute("Algorithm").unwrap_or_default();
         match path[1..] {
-            ["SignedInfo"] => {
-                if self.signed_info.replace(element.number).is_some() {
-                    return Err(Fault::Incomplete("SignedInfo"));
-                }
-            }
+            ["SignedInfo"] => return once(&mut self.signed_info, element.number, "SignedInfo"),
             ["SignedInfo", "CanonicalizationMethod"] => {
                 let method = algorithm::canonical(algorithm())?;
-                if self.method.replace(method).is_some() {
-                    return Err(Fault::Incomplete("CanonicalizationMethod"));
-                }
+                return once(&mut self.method, method, "CanonicalizationMethod");
             }
             ["SignedInfo", "CanonicalizationMethod", "InclusiveNamespaces"] => {
                 if let Some((method, _)) = &mut self.method {
@@ -243,15 +238,9 @@ impl Signature {
         match path[1..] {
             ["SignedInfo", "Reference", "DigestValue"] => {
                 let reference = self.references.last_mut().ok_or(Fault::Incomplete("Reference"))?;
-                if reference.digest.replace(text).is_some() {
-                    return Err(Fault::Incomplete("DigestValue"));
-                }
+                return once(&mut reference.digest, text, "DigestValue");
             }
-            ["SignatureValue"] => {
-                if self.value.replace(text).is_some() {
-                    return Err(Fault::Incomplete("SignatureValue"));
-                }
-            }
+            ["SignatureValue"] => return once(&mut self.value, text, "SignatureValue"),
             ["KeyInfo", "X509Data", "X509Certificate"] => {
                 if self.certificates.len() >= CERTIFICATES {
                     return Err(Fault::TooMany);
@@ -266,6 +255,14 @@ impl Signature {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Takes what may be there only once.
+fn once<T>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), Fault> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Fault::Incomplete(name)),
     }
 }
 

@@ -239,7 +239,10 @@ fn of_two_signatures_both_have_to_hold_and_the_one_that_expires_first_is_shown()
 fn a_reference_to_nothing_or_to_one_of_two_or_elsewhere_is_told() {
     let file = vector!("part-records");
     assert_eq!(spoilt(file, "Id=\"info\"", "Id=\"other\""), Fault::Reference);
-    assert_eq!(spoilt(file, "<GIAMDINHHS>", "<GIAMDINHHS ID=\"info\">"), Fault::Reference);
+    assert_eq!(
+        spoilt(file, "<GIAMDINHHS>", "<GIAMDINHHS ID=\"info\">"),
+        Fault::Reference
+    );
     for uri in ["https://example.org/", "#xpointer(/)", "info", "#"] {
         assert_eq!(
             spoilt(file, "URI=\"#info\"", &format!("URI=\"{uri}\"")),

@@ -12,6 +12,7 @@ use quick_xml::{
 };
 
 use super::Fault;
+use super::scope::{Attribute, Element, Scope};
 
 /// More than a claim file that can be sent.
 const FILE: u64 = crate::spool::MAX_CLAIM;
@@ -19,9 +20,8 @@ const FILE: u64 = crate::spool::MAX_CLAIM;
 const NODE: u64 = 40 * 1024 * 1024;
 const DEPTH: usize = 64;
 const ATTRIBUTES: usize = 64;
-const BINDINGS: usize = 64;
-
-pub(super) const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// The value of an attribute.
+const VALUE: usize = 64 * 1024;
 
 /// Why it went no further.
 #[derive(Debug)]
@@ -49,116 +49,6 @@ pub(super) enum Node<'a> {
         data: &'a str,
     },
     Comment(&'a str),
-}
-
-/// A start tag.
-#[derive(Clone, Copy)]
-pub(super) struct Element<'a> {
-    /// Its place among all elements of the document, from 0.
-    pub(super) number: u32,
-    /// As written, with its prefix.
-    pub(super) name: &'a str,
-    pub(super) prefix: &'a str,
-    pub(super) local: &'a str,
-    /// Its namespace; empty: none.
-    pub(super) space: &'a str,
-    /// All but the declarations of namespaces, in canonical order.
-    pub(super) attributes: &'a [Attribute],
-}
-
-impl Element<'_> {
-    /// The value of an attribute without a prefix.
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        let mut all = self.attributes.iter();
-        all.find(|attribute| attribute.name == name)
-            .map(|found| found.value.as_str())
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Attribute {
-    pub(super) space: String,
-    local: String,
-    pub(super) name: String,
-    pub(super) value: String,
-}
-
-impl Attribute {
-    pub(super) fn prefix(&self) -> &str {
-        self.name.split_once(':').map_or("", |(prefix, _)| prefix)
-    }
-}
-
-/// What the element being visited stands in, itself included.
-#[derive(Debug, Default)]
-pub(super) struct Scope {
-    /// The root is 1.
-    pub(super) depth: usize,
-    bindings: Vec<Binding>,
-    /// The attributes `xml:…` of the elements around.
-    inherited: Vec<(usize, Attribute)>,
-}
-
-#[derive(Debug)]
-struct Binding {
-    depth: usize,
-    prefix: String,
-    space: String,
-}
-
-impl Scope {
-    /// The namespace a prefix stands for here; empty: none.
-    pub(super) fn space(&self, prefix: &str) -> &str {
-        self.space_within(prefix, self.depth)
-    }
-
-    fn space_within(&self, prefix: &str, depth: usize) -> &str {
-        let mut inner_first = self.bindings.iter().rev();
-        let found = inner_first.find(|binding| binding.depth <= depth && binding.prefix == prefix);
-        match found {
-            Some(binding) => &binding.space,
-            None if prefix == "xml" => XML,
-            None => "",
-        }
-    }
-
-    /// Prefix and namespace of what this very element declares anew, in canonical order.
-    pub(super) fn declared(&self) -> impl Iterator<Item = (&str, &str)> {
-        let here = self.bindings.iter().filter(|binding| binding.depth == self.depth);
-        here.filter(|binding| self.space_within(&binding.prefix, self.depth - 1) != binding.space)
-            .map(|binding| (binding.prefix.as_str(), binding.space.as_str()))
-    }
-
-    /// Prefix and namespace of all that is in scope, in canonical order.
-    pub(super) fn all(&self) -> Vec<(&str, &str)> {
-        let prefixes = self.bindings.iter().map(|binding| binding.prefix.as_str());
-        let mut all: Vec<_> = prefixes.map(|prefix| (prefix, self.space(prefix))).collect();
-        all.sort_unstable();
-        all.dedup();
-        all.retain(|(_, space)| !space.is_empty());
-        all
-    }
-
-    /// The attributes `xml:…` of the elements around this one, each as the innermost of them has it.
-    pub(super) fn inherited(&self) -> Vec<&Attribute> {
-        let mut found: Vec<&Attribute> = Vec::new();
-        for (depth, attribute) in self.inherited.iter().rev() {
-            if *depth < self.depth && !found.iter().any(|known| known.name == attribute.name) {
-                found.push(attribute);
-            }
-        }
-        found
-    }
-
-    fn leave(&mut self) {
-        while self.bindings.last().is_some_and(|binding| binding.depth == self.depth) {
-            self.bindings.pop();
-        }
-        while self.inherited.last().is_some_and(|(depth, _)| *depth == self.depth) {
-            self.inherited.pop();
-        }
-        self.depth -= 1;
-    }
 }
 
 /// Shows every node to `visit`, in order.
@@ -283,7 +173,7 @@ impl Walker {
         if self.scope.depth >= DEPTH {
             return Err(Fault::TooLarge);
         }
-        self.scope.depth += 1;
+        self.scope.enter();
         self.attributes.clear();
         // Nearly no tag has any.
         if start.len() > name.len() {
@@ -318,7 +208,6 @@ impl Walker {
 
     /// Takes the attributes of a start tag: declarations into the scope, the others sorted.
     fn attributes(&mut self, start: &BytesStart<'_>) -> Result<(), Fault> {
-        let depth = self.scope.depth;
         let mut seen = 0;
         for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|_| Fault::Form("an attribute that does not read"))?;
@@ -327,6 +216,9 @@ impl Walker {
                 return Err(Fault::TooLarge);
             }
             let name = self.characters(attribute.key.as_ref())?;
+            if attribute.value.len() > VALUE {
+                return Err(Fault::TooLarge);
+            }
             let value = value(self.characters(&attribute.value)?)?;
             let (prefix, local) = parts(name)?;
             let declares = match (prefix, local) {
@@ -335,43 +227,16 @@ impl Walker {
                 _ => None,
             };
             match declares {
-                Some(prefix) => {
-                    let scope = &mut self.scope;
-                    let twice = |b: &Binding| b.depth == depth && b.prefix == prefix;
-                    let reserved = prefix == "xmlns" || (prefix == "xml") != (value == XML);
-                    if reserved || scope.bindings.iter().any(twice) || (value.is_empty() && !prefix.is_empty()) {
-                        return Err(Fault::Form("a declaration of a namespace that does not hold"));
-                    }
-                    if scope.bindings.len() >= BINDINGS {
-                        return Err(Fault::TooLarge);
-                    }
-                    scope.bindings.push(Binding {
-                        depth,
-                        prefix: prefix.to_owned(),
-                        space: value,
-                    });
-                }
+                Some(prefix) => self.scope.declare(prefix, value)?,
                 None => self.attributes.push(Attribute {
-                    space: prefix.to_owned(),
+                    space: String::new(),
                     local: local.to_owned(),
                     name: name.to_owned(),
                     value,
                 }),
             }
         }
-        let here = self.scope.bindings.partition_point(|binding| binding.depth < depth);
-        self.scope.bindings[here..].sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix));
-        for attribute in &mut self.attributes {
-            if !attribute.space.is_empty() {
-                self.scope.space(&attribute.space).clone_into(&mut attribute.space);
-                if attribute.space.is_empty() {
-                    return Err(Fault::Form("a prefix without a namespace"));
-                }
-            }
-            if attribute.space == XML {
-                self.scope.inherited.push((depth, attribute.clone()));
-            }
-        }
+        self.scope.settle(&mut self.attributes)?;
         self.attributes.sort_unstable();
         let same = |pair: &[Attribute]| (&pair[0].space, &pair[0].local) == (&pair[1].space, &pair[1].local);
         if self.attributes.windows(2).any(same) {

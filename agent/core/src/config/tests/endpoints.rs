@@ -172,10 +172,10 @@ fn whether_claim_files_have_to_be_signed_is_asked_of_the_gateway_alone() {
     ] {
         assert_eq!(standing(line), signed, "{line}");
     }
-    for wrong in ["signed = true", "signed = \"yes\""] {
+    for (wrong, hint) in [("signed = true", "text"), ("signed = \"yes\"", "only")] {
         let (places, found) = spoilt("kind = \"bhxh\"", &format!("kind = \"bhxh\"\n{wrong}"));
         assert_eq!(places, ["17 endpoint[2].signed"], "{wrong}");
-        assert!(found[0].to_string().contains("only"), "{}", found[0]);
+        assert!(found[0].to_string().contains(hint), "{}", found[0]);
     }
     let (places, _) = spoilt("kind = \"fhir\"", "kind = \"fhir\"\nsigned = \"only\"");
     assert_eq!(places, ["13 endpoint[1].signed"]);
