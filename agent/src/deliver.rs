@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vhr_core::believe::Clocks;
-use vhr_core::config;
+use vhr_core::config::{self, Signed};
 use vhr_core::delivery::{InDoubt, ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId};
 use vhr_core::line::{Allowed, Line};
@@ -18,6 +18,7 @@ use vhr_core::outage::{Kind, What};
 use vhr_core::record::{ClaimForm, Record};
 use vhr_core::retry::{Failure, FailureKind, Outcome, RetryPolicy};
 use vhr_core::said;
+use vhr_core::say::Said;
 use vhr_core::schedule::Schedule;
 use vhr_core::time::Timestamp;
 
@@ -78,6 +79,7 @@ pub struct Courier {
     in_doubt: InDoubt,
     policy: RetryPolicy,
     schedule: Schedule,
+    signed: Signed,
     queue: Arc<Queue>,
     spool: Spool,
     outages: Arc<Outages>,
@@ -105,6 +107,7 @@ impl Courier {
             in_doubt: endpoint.in_doubt,
             policy: RetryPolicy::default(),
             schedule: endpoint.schedule.clone(),
+            signed: endpoint.signed(),
             queue,
             spool,
             outages,
@@ -310,27 +313,32 @@ impl Courier {
         };
         self.queue.start(taken, sync, clock::now()).await?;
         Ok(match self.parcel(taken) {
-            Ok(parcel) => Ok(self.wire.send(&parcel).await),
+            Ok(Ok(parcel)) => Ok(self.wire.send(&parcel).await),
+            Ok(Err(why)) => Ok(Outcome::Withheld(why.to_string())),
             Err(e) if e.may_pass() => Ok(again(FailureKind::OurSide, None, report::chain(&e))),
             Err(e) => Err(e),
         })
     }
 
-    fn parcel(&self, taken: &Taken) -> Result<Parcel, spool::Error> {
+    /// What to send, or why nothing is sent.
+    fn parcel(&self, taken: &Taken) -> Result<Result<Parcel, Said>, spool::Error> {
         let place = &taken.place;
         let mut record = self.record(place)?;
+        if let Some(why) = self.signed.withholds(&record.head) {
+            return Ok(Err(why));
+        }
         let (content, note) = match (self.wire.takes(), record.head.claim) {
             (Takes::Bundle(profile), _) => (record.bundles.remove(profile).map(String::into_bytes), None),
             (Takes::Claim, ClaimForm::AsReceived) => (Some(self.spool.export_bytes(place.export)?), None),
             (Takes::Claim, ClaimForm::Envelope { why }) => (record.envelope, Some(why)),
             (Takes::Claim, ClaimForm::SignedSeveral | ClaimForm::None) => (None, None),
         };
-        Ok(Parcel {
+        Ok(Ok(Parcel {
             delivery: taken.id.clone(),
             facility: record.head.key.facility,
             content: content.map(Bytes::from),
             note,
-        })
+        }))
     }
 
     fn record(&self, place: &RecordPlace) -> Result<Record, spool::Error> {
@@ -369,18 +377,18 @@ impl Courier {
         shared.bytes = shared.bytes.saturating_sub(taken.place.row.size.into());
         let failed = match outcome {
             Ok(Outcome::TryAgain { failure, .. } | Outcome::Unclear(failure)) => Kind::of(failure.kind),
+            Ok(Outcome::Withheld(_)) | Err(_) => None,
             Ok(_) => {
                 self.outages.answered(What::Endpoint, self.endpoint.as_str());
                 None
             }
-            Err(_) => None,
         };
         if let Some(kind) = failed {
             self.outages.failed(What::Endpoint, self.endpoint.as_str(), kind, 1);
         }
         let mut pulse = self.lock_pulse();
         match outcome {
-            Err(_) => pulse.line.not_told(),
+            Ok(Outcome::Withheld(_)) | Err(_) => pulse.line.not_told(),
             Ok(Outcome::Accepted(_) | Outcome::Refused(_) | Outcome::TooLarge(_)) => {
                 pulse.line.answered();
                 pulse.trouble = None;

@@ -135,6 +135,7 @@ impl Wire {
                 username,
                 password,
                 standard,
+                signed: _,
             } => Self::Bhxh(Box::new(bhxh::Bhxh::new(
                 client, endpoint, username, password, *standard,
             )?)),
@@ -270,7 +271,9 @@ pub(crate) fn nothing_delivered(outcome: Outcome) -> Outcome {
     let (after, kind, text) = match outcome {
         Outcome::TryAgain { after, failure } => (after, failure.kind, failure.text),
         Outcome::Unclear(failure) => (None, failure.kind, failure.text),
-        Outcome::TooLarge(text) | Outcome::Refused(text) => (None, FailureKind::NotTheInterface, text),
+        Outcome::TooLarge(text) | Outcome::Refused(text) | Outcome::Withheld(text) => {
+            (None, FailureKind::NotTheInterface, text)
+        }
         accepted @ Outcome::Accepted(_) => return accepted,
     };
     again(kind, after, format!("đăng nhập (login): {text}"))

@@ -74,6 +74,8 @@ pub struct Survey {
     pub made_on: Option<String>,
     /// `CHUKYDONVI` holds anything but blanks, or a `Signature` stands outside the records: such bytes go out unchanged.
     pub signed: bool,
+    /// A `Signature` stands within a record.
+    pub signature_within: bool,
     /// What stands around the records is well-formed to the letter, in one piece, with names as the gateway has them.
     pub in_form: bool,
     /// The bytes are UTF-8 and the declaration does not say otherwise.

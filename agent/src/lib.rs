@@ -37,6 +37,7 @@ pub mod queue;
 pub mod report;
 pub mod seal;
 pub mod secret;
+pub mod signature;
 pub mod spool;
 pub mod state;
 pub mod status;

@@ -11,11 +11,13 @@ use vhr_core::id::{ExportId, PluginRef};
 use vhr_core::record::{Head, Issue, Record, VisitKey};
 use vhr_core::rules::Rules;
 use vhr_core::spoiled::Encoding;
+use vhr_core::time::Timestamp;
 
 use crate::check;
 use crate::digest::Keyed;
 use crate::frame::{self, Cut, FileFault, Opened, Survey};
 use crate::plugin::{self, Answer, Context, Outcome, Payload, Plugin, SourceRecord};
+use crate::signature::{Judge, Signatures};
 use crate::spool::batch::SetAside;
 use crate::spool::{self, Index, RecordRow, Spool};
 
@@ -60,6 +62,17 @@ pub struct Mapper {
     pub limits: frame::Limits,
     /// What is checked before a claim is sent.
     pub rules: Arc<Rules>,
+    /// What is asked of signatures.
+    pub signatures: Signatures,
+}
+
+/// What is known of a file before its records are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What kind of file it is.
+    pub survey: &'a Survey,
+    /// How its signature stands.
+    pub judge: &'a Judge,
 }
 
 /// A record that was framed and waits for the plugin.
@@ -109,7 +122,16 @@ impl Mapper {
         }
         let (head, bytes) = spool.export(export)?;
         let received_at = head.received_at.to_rfc3339();
-        self.each(export, bytes, &survey, plugin, &received_at, |made| {
+        let anew = || Ok(spool.export(export).map_err(std::io::Error::other)?.1);
+        let judge = self
+            .signatures
+            .judge(&survey, anew, head.received_at)
+            .map_err(Error::Read)?;
+        let known = Known {
+            survey: &survey,
+            judge: &judge,
+        };
+        self.each(export, bytes, known, plugin, &received_at, |made| {
             if failure.is_some() {
                 return;
             }
@@ -154,7 +176,7 @@ impl Mapper {
         &self,
         export: ExportId,
         bytes: impl std::io::Read,
-        survey: &Survey,
+        known: Known<'_>,
         plugin: &Plugin,
         received_at: &str,
         mut made: impl FnMut(Made),
@@ -162,7 +184,7 @@ impl Mapper {
         let mut waiting: Vec<Result<Framed, SetAside>> = Vec::with_capacity(BATCH);
         let mut size = 0;
         let mut flush = |waiting: &mut Vec<Result<Framed, SetAside>>| {
-            self.batch(export, survey, plugin, received_at, std::mem::take(waiting), &mut made);
+            self.batch(export, known, plugin, received_at, std::mem::take(waiting), &mut made);
         };
         for cut in frame::records(bytes, &self.limits) {
             let cut = match cut {
@@ -191,7 +213,7 @@ impl Mapper {
     fn batch(
         &self,
         export: ExportId,
-        survey: &Survey,
+        known: Known<'_>,
         plugin: &Plugin,
         received_at: &str,
         waiting: Vec<Result<Framed, SetAside>>,
@@ -223,7 +245,7 @@ impl Mapper {
                     let outcomes = answers
                         .iter_mut()
                         .filter_map(|(profile, of)| Some((*profile, of.next()?.outcome)));
-                    self.make(export, survey, plugin, &framed, outcomes.collect())
+                    self.make(export, known, plugin, &framed, outcomes.collect())
                 }
             });
         }
@@ -233,11 +255,12 @@ impl Mapper {
     fn make(
         &self,
         export: ExportId,
-        survey: &Survey,
+        known: Known<'_>,
         plugin: &Plugin,
         framed: &Framed,
         outcomes: Vec<(&str, Outcome)>,
     ) -> Made {
+        let Known { survey, judge } = known;
         let (seq, locator) = (framed.cut.seq, &framed.cut.locator);
         let refused = |issues: Vec<Issue>| Made::Refused(refusal(seq, locator, &issues));
         let mut bundles = BTreeMap::new();
@@ -286,7 +309,9 @@ impl Mapper {
         shares.sort();
         shares.dedup();
         let checked = check::check(&self.rules, &framed.opened);
-        let head = Head {
+        let visit_ended = visit.ended.as_deref().and_then(Timestamp::parse_rfc3339);
+        let signed = survey.signed || framed.opened.signed;
+        let mut head = Head {
             export,
             seq,
             locator: locator.clone(),
@@ -303,7 +328,8 @@ impl Mapper {
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
             plugin: plugin_ref(plugin),
-            signed: survey.signed || framed.opened.signed,
+            signed,
+            signature: judge.signature(signed, visit_ended),
             claim: form,
             issues: issues
                 .into_iter()
@@ -314,6 +340,7 @@ impl Mapper {
                 .collect(),
             held: checked.held,
         };
+        judge.remark(&mut head);
         Made::Record(
             Box::new(Record {
                 head,

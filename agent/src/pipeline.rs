@@ -27,17 +27,16 @@ use crate::plugin::{self, Plugin};
 use crate::queue::{self, Destination, Queue, Trust};
 use crate::spool::{self, Index, Part, Spool};
 use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
-use crate::{check, clock, control, intake, memory, report, state};
+use crate::{check, clock, control, intake, memory, report, signature, state};
 
 mod build;
 mod mend;
 mod retire;
 mod scrub;
 mod side;
-mod upkeep;
-
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use side::{Turn, take_in_all};
 
@@ -101,6 +100,9 @@ pub enum Error {
     /// An endpoint.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
+    /// The issuers of signing certificates.
+    #[error(transparent)]
+    Signature(#[from] signature::Error),
 }
 
 /// Why one file was not taken in this time. It comes up again.
@@ -339,7 +341,10 @@ fn first_state(endpoint: &config::Endpoint, head: &vhr_core::record::Head, now: 
             let why = head.held.as_ref().map(ToString::to_string).unwrap_or_default();
             Some(State::park(ReasonKind::Rules, why, now))
         }
-        _ => Some(State::new(endpoint.schedule.next_window(now))),
+        _ => Some(match endpoint.signed().withholds(head) {
+            Some(why) => State::park(ReasonKind::Unsigned, why.to_string(), now),
+            None => State::new(endpoint.schedule.next_window(now)),
+        }),
     }
 }
 

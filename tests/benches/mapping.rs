@@ -13,9 +13,11 @@ use criterion::{Criterion, Throughput};
 use vhr_agent::demo::exports;
 use vhr_agent::digest::Keyed;
 use vhr_agent::frame::{self, Survey};
-use vhr_agent::map::{Made, Mapper, profiles};
+use vhr_agent::map::{Known, Made, Mapper, profiles};
 use vhr_agent::plugin::{Context, Host, Outcome, Payload, Plugin, SourceRecord, build};
+use vhr_agent::signature::Signatures;
 use vhr_core::id::ExportId;
+use vhr_core::time::Timestamp;
 use vhr_plugin_qd3176 as native;
 
 use meters::Metered;
@@ -100,6 +102,7 @@ impl Bench {
                 keyed: Keyed::new(b"bench"),
                 limits: frame::Limits::default(),
                 rules: std::sync::Arc::new(vhr_core::rules::Rules::national()),
+                signatures: Signatures::default(),
             },
             context: Context {
                 config_json: config.clone(),
@@ -172,11 +175,17 @@ impl Bench {
 
     fn whole(&self, batch: &Batch) {
         let made = |made: Made| drop(black_box(made));
+        let (signatures, at) = (&self.mapper.signatures, Timestamp::from_millis(0));
+        let judge = signatures.judge(&batch.survey, || Ok(batch.file.as_slice()), at);
+        let judge = judge.expect("memory reads");
         self.mapper
             .each(
                 ExportId::from_bytes([0; 32]),
                 batch.file.as_slice(),
-                &batch.survey,
+                Known {
+                    survey: &batch.survey,
+                    judge: &judge,
+                },
                 &self.plugin,
                 RECEIVED_AT,
                 made,

@@ -90,6 +90,7 @@ fn record() -> Record {
                 sha256: "cd".repeat(32),
             },
             signed: false,
+            signature: None,
             claim: ClaimForm::AsReceived,
             issues: Vec::new(),
             held: None,

@@ -21,8 +21,9 @@ use chrono_tz::Tz;
 use toml::de::DeTable;
 
 use crate::delivery::InDoubt;
+use crate::record::Head;
 use crate::said;
-use crate::say::Language;
+use crate::say::{Language, Said};
 use crate::schedule::Schedule;
 
 pub use problem::Problem;
@@ -44,6 +45,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// The rules before sending.
     pub rules: Rules,
+    /// What is asked of signatures.
+    pub signature: Signature,
     /// The folders that are watched; at least one.
     pub sources: Vec<Source>,
     /// Where records are delivered; at least one.
@@ -92,6 +95,13 @@ pub struct Rules {
     pub dir: Option<PathBuf>,
     /// Ids that are switched off; with `*` at the end, all that begin so.
     pub off: Vec<String>,
+}
+
+/// `[signature]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Signature {
+    /// Who may issue the certificates that claim files are signed with, as PEM; otherwise no issuer is checked.
+    pub roots: Option<PathBuf>,
 }
 
 /// `[[source]]`: one watched folder.
@@ -188,6 +198,8 @@ pub enum Kind {
         password: SecretSource,
         /// Which path is called.
         standard: Standard,
+        /// Whether claim files have to be signed.
+        signed: Signed,
     },
 }
 
@@ -259,6 +271,18 @@ pub enum Standard {
     Qd3176,
 }
 
+/// Whether the claim files that go to an endpoint have to be signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signed {
+    /// No.
+    #[default]
+    Any,
+    /// They go, and it is told.
+    Warn,
+    /// Only what carries a signature that holds is sent.
+    Only,
+}
+
 /// `tls = { … }`: certificates, as files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tls {
@@ -281,6 +305,28 @@ pub enum SecretSource {
     Env(String),
     /// A file that only this Windows machine can open (DPAPI); for the storage key alone.
     Dpapi(PathBuf),
+}
+
+impl Signed {
+    /// Why this record's claim file is not sent to such an endpoint, if it is not.
+    pub fn withholds(self, head: &Head) -> Option<Said> {
+        let why = (self == Self::Only).then(|| head.unsigned()).flatten()?;
+        let (vi, en) = (&why.vi, &why.en);
+        Some(said!(
+            "Nơi này chỉ nhận tệp đã ký, mà {vi}. Hãy ký rồi xuất lại; nếu vẫn muốn gửi thì đổi signed của nơi nhận trong cấu hình, rồi `queue retry`.",
+            "Only what is signed is sent there, and {en}. Sign it and export it again; to send it all the same change the endpoint's signed in the configuration, then `queue retry`."
+        ))
+    }
+}
+
+impl Endpoint {
+    /// Whether what goes there has to be signed.
+    pub fn signed(&self) -> Signed {
+        match self.kind {
+            Kind::Fhir { .. } => Signed::Any,
+            Kind::Bhxh { signed, .. } => signed,
+        }
+    }
 }
 
 impl Config {
@@ -341,6 +387,7 @@ fn whole(mut root: Table<'_>) -> Option<Config> {
     let storage = root.section("storage", sections::storage);
     let plugins = root.optional("plugins", |value| sections::plugins(value.table()?));
     let rules = root.optional("rules", |value| sections::rules(value.table()?));
+    let signature = root.optional("signature", |value| sections::signature(value.table()?));
     let own = storage.as_ref().map(|storage| storage.dir.as_path());
     let sources = root.sections("source", |values| sections::sources(values, own));
     let zone = site.as_ref().map_or(sections::DEFAULT_ZONE, |site| site.timezone);
@@ -352,6 +399,7 @@ fn whole(mut root: Table<'_>) -> Option<Config> {
         storage: storage?,
         plugins: plugins.unwrap_or_default(),
         rules: rules.unwrap_or_default(),
+        signature: signature.unwrap_or_default(),
         sources: sources?,
         endpoints: endpoints?,
     })

@@ -101,6 +101,8 @@ pub enum ReasonKind {
     Dropped,
     /// The rules before sending say that the gateway would refuse it, or that its data is wrong.
     Rules,
+    /// Only what is signed goes there, and its file is not, or its signature does not hold.
+    Unsigned,
 }
 
 impl ReasonKind {
@@ -198,6 +200,7 @@ impl State {
             Outcome::Accepted(receipt) => Self::Delivered(receipt),
             Outcome::Refused(text) => Self::park(ReasonKind::Refused, text, now),
             Outcome::TooLarge(text) => Self::park(ReasonKind::TooLarge, text, now),
+            Outcome::Withheld(text) => Self::park(ReasonKind::Unsigned, text, now),
             Outcome::TryAgain { after, failure } => {
                 if others_pass && attempt >= policy.give_up_after {
                     Self::park(ReasonKind::KeepsFailing, failure.text, now)
@@ -415,6 +418,24 @@ mod tests {
         assert!(State::Delivered(receipt()).retry(noon()).is_err());
     }
 
+    #[test]
+    fn what_is_withheld_waits_for_a_person_and_goes_once_it_may() {
+        let parked = sending(1)
+            .after_attempt(
+                Outcome::Withheld("sign it".into()),
+                InDoubt::Ask,
+                &RetryPolicy::default(),
+                false,
+                noon(),
+            )
+            .unwrap();
+        assert!(
+            matches!(&parked, State::Parked(reason) if reason.kind == ReasonKind::Unsigned && reason.text == "sign it")
+        );
+        assert!(ReasonKind::Unsigned.needs_a_person());
+        assert!(matches!(parked.retry(noon()), Ok(State::Waiting { attempt: 0, .. })));
+    }
+
     fn told() -> Receipt {
         Receipt {
             standing: Standing::Told,
@@ -423,7 +444,7 @@ mod tests {
         }
     }
 
-    const ALL_KINDS: [ReasonKind; 8] = [
+    const ALL_KINDS: [ReasonKind; 9] = [
         ReasonKind::Refused,
         ReasonKind::InDoubt,
         ReasonKind::SignedSeveral,
@@ -432,6 +453,7 @@ mod tests {
         ReasonKind::Damaged,
         ReasonKind::Dropped,
         ReasonKind::Rules,
+        ReasonKind::Unsigned,
     ];
 
     #[test]

@@ -12,6 +12,9 @@ use crate::id::{ExportId, PluginRef, RecordId};
 use crate::say::Said;
 
 mod plain;
+mod signed;
+
+pub use signed::{Certificate, Signature};
 
 /// Facility and `MA_LK`: what makes a visit one and the same over all its versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +76,9 @@ pub struct Head {
     pub plugin: PluginRef,
     /// Whether the file it came in was signed.
     pub signed: bool,
+    /// How that signature stands, where there is one that was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
     /// The form in which its claim is sent.
     pub claim: ClaimForm,
     /// Remarks.
@@ -199,6 +205,7 @@ mod tests {
                     sha256: "cd".into(),
                 },
                 signed: false,
+                signature: None,
                 claim: ClaimForm::Envelope { why: "split".into() },
                 issues: vec![],
                 held: None,

@@ -26,6 +26,8 @@ pub enum Outcome {
     Refused(String),
     /// Refused for its size: another try would be refused too.
     TooLarge(String),
+    /// Not sent: it is not signed as the endpoint wants it. The text says what to do.
+    Withheld(String),
     /// Sent, and no answer seen: taken in or not, nobody here knows.
     Unclear(Failure),
 }

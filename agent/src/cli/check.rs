@@ -8,6 +8,7 @@ use crate::endpoint::Wire;
 use crate::keys::escrow::Recipients;
 use crate::map::profiles;
 use crate::report::{Exit, Failure, chain};
+use crate::signature::Signatures;
 use crate::{pipeline, secret};
 
 pub(super) fn run(options: &ConfigOption) -> Result<Exit, Failure> {
@@ -65,6 +66,9 @@ fn problems(config: &Config) -> Vec<String> {
         if let Err(e) = profiles::config_json(name, None, config.plugins.dir.as_deref()) {
             problems.push(chain(&e));
         }
+    }
+    if let Err(e) = Signatures::new(config) {
+        problems.push(chain(&e));
     }
     for source in &config.sources {
         if let Err(e) = std::fs::read_dir(&source.path) {

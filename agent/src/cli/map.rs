@@ -8,17 +8,19 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use vhr_core::id::ExportId;
-use vhr_core::record::ClaimForm;
+use vhr_core::record::{ClaimForm, Signature};
+use vhr_core::time::Timestamp;
 
 use super::output::print;
 use super::run::read_config;
-use crate::check;
 use crate::digest::Keyed;
 use crate::frame::{self, FileFault};
-use crate::map::{Made, Mapper, can_feed, profiles};
+use crate::map::{Known, Made, Mapper, can_feed, profiles};
 use crate::plugin::{Host, Plugin};
 use crate::report::{Exit, Failure, chain};
+use crate::signature::Signatures;
 use crate::spool::batch::SetAside;
+use crate::{check, clock};
 
 /// Of `map`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +37,9 @@ pub(super) struct Options {
     /// Tệp cấu hình, khi --plugin là id / the configuration, where --plugin is an id
     #[arg(long, value_name = "FILE", env = "VHR_CONFIG")]
     config: Option<PathBuf>,
+    /// Xét chữ ký như nhận tệp vào lúc này, RFC 3339; mặc định: bây giờ / look at signatures as if received then; default now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Timestamp>,
     /// Một dòng JSON mỗi hồ sơ / one line of JSON per record
     #[arg(long)]
     json: bool,
@@ -63,6 +68,10 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
         keyed: Keyed::new(b"dry run"),
         limits: frame::Limits::default(),
         rules: Arc::new(rules),
+        signatures: match &config {
+            Some(config) => Signatures::new(config).map_err(Failure::configured)?,
+            None => Signatures::default(),
+        },
     };
     let mut all_mapped = true;
     for path in &options.files {
@@ -93,11 +102,17 @@ fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) ->
     let export = digest(path).map_err(unreadable)?;
     let mut all_mapped = true;
     let mut trouble = None;
+    let at = options.at.unwrap_or_else(clock::now);
+    let judge = mapper.signatures.judge(&survey, || File::open(path), at);
+    let known = Known {
+        survey: &survey,
+        judge: &judge.map_err(unreadable)?,
+    };
     let bytes = File::open(path).map_err(unreadable)?;
-    let read = mapper.each(export, bytes, &survey, plugin, "1970-01-01T00:00:00Z", |made| {
+    let read = mapper.each(export, bytes, known, plugin, "1970-01-01T00:00:00Z", |made| {
         all_mapped &= matches!(made, Made::Record(..));
         let told = match made {
-            Made::Record(record, _) => mapped(options, &name, &record),
+            Made::Record(record, _) => mapped(options, &name, &record, at),
             Made::Refused(why) => tell(options, &name, "refused", &why),
             Made::SetAside(why) => tell(options, &name, "set-aside", &why),
         };
@@ -107,7 +122,7 @@ fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) ->
     trouble.map_or(Ok(all_mapped), Err)
 }
 
-fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record) -> Result<(), Failure> {
+fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record, at: Timestamp) -> Result<(), Failure> {
     let head = &record.head;
     let bundle: Value = record
         .bundles
@@ -117,7 +132,8 @@ fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record) -> R
     if options.json {
         return line(&json!({
             "file": file, "locator": head.locator, "key": head.key.visit, "outcome": "mapped", "bundle": bundle,
-            "claim": head.claim, "issues": head.issues,
+            "claim": head.claim, "signature": head.signature.as_ref().map(|signature| standing(signature, at)),
+            "issues": head.issues,
         }));
     }
     let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
@@ -134,9 +150,10 @@ fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record) -> R
         ClaimForm::None => "none".to_owned(),
     };
     print(&format!(
-        "{file} {}: mapped\n  FHIR: {}\n  claim: {claim}\n",
+        "{file} {}: mapped\n  FHIR: {}\n  claim: {claim}\n  {}\n",
         head.locator,
-        kinds.join(", ")
+        kinds.join(", "),
+        shown(head.signature.as_ref(), at)
     ))?;
     head.issues.iter().try_for_each(|issue| {
         print(&format!(
@@ -144,6 +161,51 @@ fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record) -> R
             issue.severity, issue.code, issue.source, issue.message
         ))
     })
+}
+
+/// How a signature stands, for programs.
+fn standing(signature: &Signature, at: Timestamp) -> Value {
+    let mut told = json!(signature);
+    told["holds"] = signature.fault.is_none().into();
+    told["days_left"] = signature
+        .certificate
+        .as_ref()
+        .map(|certificate| certificate.days_left(at))
+        .into();
+    told
+}
+
+/// The same for people.
+fn shown(signature: Option<&Signature>, at: Timestamp) -> String {
+    let Some(signature) = signature else {
+        return "chữ ký (signature): không có (none)".to_owned();
+    };
+    let holds = match &signature.fault {
+        None => "đúng (holds)".to_owned(),
+        Some(fault) => format!("KHÔNG có giá trị (does NOT hold): {fault}"),
+    };
+    let mut lines = vec![format!("chữ ký (signature): {holds}")];
+    if let Some(certificate) = &signature.certificate {
+        lines.push(format!("chứng thư số (certificate): {}", certificate.subject));
+        lines.push(format!(
+            "cấp bởi (issued by): {}, số (number) {}",
+            certificate.issuer, certificate.serial
+        ));
+        let (day, days) = (certificate.last_day(), certificate.days_left(at));
+        lines.push(format!("hạn dùng (valid to): {day}, còn (left): {days} ngày (days)"));
+    }
+    if signature.fault.is_none() {
+        lines.push(match &signature.covers[..] {
+            [] => "ký trên (covers): toàn bộ tệp (the whole file)".to_owned(),
+            parts => format!("ký trên (covers): {}", parts.join(", ")),
+        });
+        lines.push(if signature.issuer_checked {
+            "đơn vị cấp đã được kiểm (issued by one of [signature] roots)".to_owned()
+        } else {
+            "chưa kiểm đơn vị cấp (certificate not checked against an issuer)".to_owned()
+        });
+    }
+    lines.join("\n    ")
 }
 
 fn tell(options: &Options, file: &str, outcome: &str, why: &SetAside) -> Result<(), Failure> {
@@ -186,8 +248,63 @@ fn plugin(name: &str, dir: Option<&Path>) -> Result<Plugin, Failure> {
     }
 }
 
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text).ok_or_else(|| "2026-11-01T08:00:00+07:00".to_owned())
+}
+
 fn digest(path: &Path) -> std::io::Result<ExportId> {
     let mut digest = Sha256::new();
     std::io::copy(&mut File::open(path)?, &mut digest)?;
     Ok(ExportId::from_bytes(digest.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use vhr_core::record::Certificate;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        time(text).unwrap()
+    }
+
+    fn signature(fault: Option<vhr_core::say::Said>) -> Signature {
+        Signature {
+            fault,
+            certificate: Some(Certificate {
+                subject: "CN=BV Ví Dụ".into(),
+                issuer: "CN=Invented Root".into(),
+                serial: "0a".into(),
+                not_before: at("2026-01-01T00:00:00Z"),
+                not_after: at("2027-01-01T00:00:00Z"),
+            }),
+            covers: vec![],
+            signed_at: None,
+            issuer_checked: false,
+        }
+    }
+
+    #[test]
+    fn people_and_programs_are_told_whose_signature_it_is_and_how_many_days_are_left() {
+        let now = at("2026-12-20T08:00:00+07:00");
+        let text = shown(Some(&signature(None)), now);
+        for words in [
+            "đúng",
+            "CN=BV Ví Dụ",
+            "CN=Invented Root",
+            "2027-01-01",
+            "còn (left): 11 ngày",
+            "toàn bộ",
+            "not checked",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let told = standing(&signature(None), now);
+        assert_eq!((&told["holds"], &told["days_left"]), (&json!(true), &json!(11)));
+        assert_eq!(told["certificate"]["subject"], "CN=BV Ví Dụ");
+        let broken = signature(Some(vhr_core::said!("sai", "wrong")));
+        assert!(shown(Some(&broken), now).contains("KHÔNG có giá trị (does NOT hold): sai (wrong)"));
+        assert_eq!(standing(&broken, now)["holds"], false);
+        assert!(shown(None, now).contains("không có"));
+    }
 }

@@ -67,12 +67,19 @@ struct World {
 impl World {
     /// One record waits for the receiver.
     async fn new(more: &str) -> Self {
+        Self::of(&format!("kind = \"fhir\"\n{more}")).await
+    }
+
+    /// The same for a receiver of this kind.
+    async fn of(kind: &str) -> Self {
         let receiver = Receiver::open().await;
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), "x").unwrap();
+        let kind = kind.replace("FOLDER", &folder.path().display().to_string());
         let text = format!(
             "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n\
              [[source]]\nname = \"his\"\npath = \"/srv/his\"\nplugin = \"vn.qd3176\"\n\
-             [[endpoint]]\nname = \"there\"\nkind = \"fhir\"\nurl = \"{}\"\n{more}\n",
+             [[endpoint]]\nname = \"there\"\nurl = \"{}\"\n{kind}\n",
             folder.path().display(),
             receiver.url
         );
@@ -139,6 +146,7 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId) -> Delivery
         content: "01".into(),
         plugin,
         signed: false,
+        signature: None,
         claim: ClaimForm::None,
         issues: vec![],
         held: None,
@@ -190,6 +198,26 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     };
     let waited = tokio::time::timeout(Duration::from_secs(30), come_true).await;
     waited.unwrap_or_else(|_| panic!("it never came true: {what}"));
+}
+
+#[tokio::test]
+async fn what_waited_unsigned_is_not_sent_any_more_where_only_signed_is_taken() {
+    let account = "username = \"79999_BV\"\npassword = { file = \"FOLDER/secret\" }";
+    let world = World::of(&format!("kind = \"bhxh\"\nsigned = \"only\"\n{account}")).await;
+    let running = world.run();
+    until("parked", || matches!(world.state(), State::Parked(_))).await;
+    let State::Parked(reason) = world.state() else {
+        unreachable!()
+    };
+    assert_eq!(reason.kind, ReasonKind::Unsigned);
+    assert!(
+        reason.text.contains("tệp chưa ký") && reason.text.contains("signed"),
+        "{}",
+        reason.text
+    );
+    assert_eq!((world.came(), world.trouble()), (0, String::new()));
+    world.stop.send(true).unwrap();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -275,6 +275,10 @@ impl<R: Read> Cutter<R> {
                     Some(length) => self.window.advance(length),
                     None => self.window.advance(SECTIONS[kind].0.len()),
                 },
+                Mark::Open(Name::Signature) => {
+                    self.seen.signature_within = true;
+                    self.window.advance(1);
+                }
                 _ => self.window.advance(1),
             }
             if self.window.kept().len() > self.limit {

@@ -16,6 +16,7 @@ use crate::map::{self, Mapper, profiles};
 use crate::outages::Outages;
 use crate::plugin::{self, Plugin};
 use crate::queue::{Queue, Trust};
+use crate::signature::Signatures;
 use crate::spool::Spool;
 use crate::{check, clock, frame, memory, state};
 
@@ -47,6 +48,7 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
         );
     }
     let rules = check::rules(&config.rules)?;
+    let signatures = Signatures::new(&config)?;
     let wires = config.endpoints.iter().map(Wire::new).collect::<Result<Vec<_>, _>>()?;
     let Store {
         queue,
@@ -80,6 +82,7 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
             keyed: keyed.clone(),
             limits: frame::Limits::default(),
             rules: Arc::new(rules),
+            signatures,
         },
         keyed,
         config,

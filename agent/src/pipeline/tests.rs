@@ -1,5 +1,7 @@
 //! The whole way of a file, in this process: the national plugin in the sandbox, both receivers on loopback.
 
+mod begin;
+
 use std::fs;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -9,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use vhr_core::control::{Reply, Request};
 
 use super::*;
+
 use crate::demo::exports::{self, Visit};
 use crate::demo::receivers::{Fhir, FhirOptions, Gateway, GatewayOptions, start_fhir, start_gateway};
 use crate::plugin::build;

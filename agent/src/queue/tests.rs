@@ -179,6 +179,7 @@ fn record(export: ExportId, seq: u32, visit: u8, content: u8) -> Record {
                 sha256: String::new(),
             },
             signed: false,
+            signature: None,
             claim: ClaimForm::None,
             issues: vec![],
             held: None,

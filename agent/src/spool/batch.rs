@@ -285,6 +285,7 @@ mod tests {
                     sha256: String::new(),
                 },
                 signed: false,
+                signature: None,
                 claim: ClaimForm::AsReceived,
                 issues: vec![],
                 held: None,

@@ -143,6 +143,7 @@ fn record(export: ExportId, seq: u32) -> Record {
                 sha256: String::new(),
             },
             signed: false,
+            signature: None,
             claim: ClaimForm::None,
             issues: vec![],
             held: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::reader::{Table, Value};
-use super::{After, Plugins, Rules, SecretSource, Site, Source, Storage, values};
+use super::{After, Plugins, Rules, SecretSource, Signature, Site, Source, Storage, values};
 use crate::said;
 use crate::say::Language;
 use crate::time::LONGEST;
@@ -68,6 +68,12 @@ pub(super) fn rules(mut table: Table<'_>) -> Option<Rules> {
         dir,
         off: off.unwrap_or_default(),
     })
+}
+
+pub(super) fn signature(mut table: Table<'_>) -> Option<Signature> {
+    let roots = table.optional("roots", values::local_path);
+    table.end();
+    Some(Signature { roots })
 }
 
 /// All sources; `own` is the folder of the agent's own files, which must not be watched.

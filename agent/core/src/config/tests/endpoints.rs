@@ -160,3 +160,43 @@ fn all_that_is_missing_to_show_who_we_are_is_said_at_once() {
     let keys = ["token_url", "client_id", "private_key", "key_id", "scope", "token"];
     assert_eq!(places, keys.map(|key| format!("13 endpoint[1].auth.{key}")));
 }
+
+#[test]
+fn whether_claim_files_have_to_be_signed_is_asked_of_the_gateway_alone() {
+    let standing = |line: &str| good_with("kind = \"bhxh\"", &format!("kind = \"bhxh\"\n{line}")).endpoints[1].signed();
+    for (line, signed) in [
+        ("", Signed::Any),
+        ("signed = \"any\"", Signed::Any),
+        ("signed = \"warn\"", Signed::Warn),
+        ("signed = \"only\"", Signed::Only),
+    ] {
+        assert_eq!(standing(line), signed, "{line}");
+    }
+    for (wrong, hint) in [("signed = true", "text"), ("signed = \"yes\"", "only")] {
+        let (places, found) = spoilt("kind = \"bhxh\"", &format!("kind = \"bhxh\"\n{wrong}"));
+        assert_eq!(places, ["17 endpoint[2].signed"], "{wrong}");
+        assert!(found[0].to_string().contains(hint), "{}", found[0]);
+    }
+    let (places, _) = spoilt("kind = \"fhir\"", "kind = \"fhir\"\nsigned = \"only\"");
+    assert_eq!(places, ["13 endpoint[1].signed"]);
+}
+
+#[test]
+fn issuers_of_signing_certificates_are_named_by_a_local_file() {
+    assert_eq!(good_with("[[source]]", "[[source]]").signature, Signature::default());
+    let config = good_with(
+        "[[source]]",
+        "[signature]\nroots = \"/etc/vhr-agent/issuers.pem\"\n[[source]]",
+    );
+    assert_eq!(
+        config.signature.roots,
+        Some(PathBuf::from("/etc/vhr-agent/issuers.pem"))
+    );
+    for (wrong, place) in [
+        ("roots = \"issuers.pem\"", "7 signature.roots"),
+        ("root = \"/a\"", "7 signature.root"),
+    ] {
+        let (places, _) = spoilt("[[source]]", &format!("[signature]\n{wrong}\n[[source]]"));
+        assert_eq!(places, [place], "{wrong}");
+    }
+}

@@ -112,6 +112,9 @@ fn the_hospital_example_says_what_it_shows() {
     assert_eq!(client_secret, &SecretSource::Credential("vhr".to_owned()));
     assert_eq!(scope.as_deref(), Some("system/*.cruds"));
     assert_eq!(config.endpoints[1].in_doubt, InDoubt::Ask);
+    assert_eq!(config.endpoints[1].signed(), Signed::Warn);
+    let roots = HOSPITAL.replace("# [signature]\n# roots", "[signature]\nroots");
+    assert!(parse(&roots, "hospital.toml").unwrap().signature.roots.is_some());
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! In which state the delivery of a record begins.
+
+use vhr_core::config::{Endpoint, parse};
+use vhr_core::id::PluginRef;
+use vhr_core::record::{Head, Signature, VisitKey};
+use vhr_core::said;
+
+use super::super::*;
+
+/// The FHIR server and a gateway that wants claim files signed like that.
+fn endpoints(signed: &str) -> Vec<Endpoint> {
+    let text = format!(
+        "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"/var/lib/vhr\"\n\
+         [[source]]\nname = \"his\"\npath = \"/srv/his\"\nplugin = \"vn.qd3176\"\n\
+         [[endpoint]]\nname = \"vhr\"\nkind = \"fhir\"\nurl = \"https://vhr.example.vn\"\n\
+         [[endpoint]]\nname = \"insurance\"\nkind = \"bhxh\"\nurl = \"https://egw.example.vn\"\nusername = \"79999_BV\"\n\
+         password = {{ env = \"X\" }}\nsigned = \"{signed}\"\n"
+    );
+    parse(&text, "test.toml")
+        .unwrap_or_else(|problems| panic!("{problems:#?}"))
+        .endpoints
+}
+
+fn head(signature: Option<Signature>, claim: ClaimForm) -> Head {
+    Head {
+        export: ExportId::from_bytes([7; 32]),
+        seq: 1,
+        locator: "HOSO[1] line 1".into(),
+        key: VisitKey {
+            facility: "79999".into(),
+            visit: "LK1".into(),
+        },
+        ended: None,
+        classes: vec![],
+        content: "ab".into(),
+        plugin: PluginRef {
+            id: "vn.qd3176".into(),
+            version: "0.1.0".into(),
+            sha256: "cd".into(),
+        },
+        signed: signature.is_some(),
+        signature,
+        claim,
+        issues: vec![],
+        held: None,
+    }
+}
+
+fn signature(fault: Option<vhr_core::say::Said>) -> Option<Signature> {
+    Some(Signature {
+        fault,
+        certificate: None,
+        covers: vec![],
+        signed_at: None,
+        issuer_checked: false,
+    })
+}
+
+/// Per endpoint: what keeps the record back there.
+fn kept_back(signed: &str, head: &Head) -> Vec<Option<Option<ReasonKind>>> {
+    let now = Timestamp::from_millis(1);
+    let first = endpoints(signed)
+        .into_iter()
+        .map(|endpoint| first_state(&endpoint, head, now));
+    let kind = |state: State| match state {
+        State::Parked(reason) => Some(reason.kind),
+        _ => None,
+    };
+    first.map(|state| state.map(kind)).collect()
+}
+
+#[test]
+fn only_where_it_is_asked_for_what_carries_no_signature_that_holds_waits_for_a_person() {
+    let unsigned = head(None, ClaimForm::AsReceived);
+    let broken = head(signature(Some(said!("sai", "wrong"))), ClaimForm::AsReceived);
+    let rewritten = head(signature(None), ClaimForm::Envelope { why: "split".into() });
+    let holds = head(signature(None), ClaimForm::AsReceived);
+    for head in [&unsigned, &broken, &rewritten] {
+        assert_eq!(kept_back("only", head), [Some(None), Some(Some(ReasonKind::Unsigned))]);
+        assert_eq!(kept_back("warn", head), [Some(None), Some(None)]);
+        assert_eq!(kept_back("any", head), [Some(None), Some(None)]);
+    }
+    assert_eq!(kept_back("only", &holds), [Some(None), Some(None)]);
+}
+
+#[test]
+fn what_is_no_claim_or_signed_for_several_keeps_its_own_way() {
+    assert_eq!(kept_back("only", &head(None, ClaimForm::None)), [Some(None), None]);
+    assert_eq!(
+        kept_back("only", &head(signature(None), ClaimForm::SignedSeveral)),
+        [Some(None), Some(Some(ReasonKind::SignedSeveral))]
+    );
+}
