@@ -139,7 +139,7 @@ async fn a_visit_that_breaks_a_rule_goes_to_fhir_and_its_claim_waits_until_it_is
         "{parked:?}"
     );
 
-    world.export("second.xml", &[bad.clone()]).await;
+    world.export("second.xml", std::slice::from_ref(bad)).await;
     assert_eq!(world.claims(), [good.key.as_str(), bad.key.as_str()]);
     assert_eq!(world.parked().await, Vec::<String>::new());
 }

@@ -202,21 +202,32 @@ fn whole(check: &Check, rule: u32, here: &Here<'_, '_>, known: &'static Table, f
             }
         }
         Check::Unique(fields) if rows.count > 1 => {
+            let key = |row: usize| fields.iter().map(move |field| rows.get(row, *field));
             let mut seen = HashMap::with_capacity(rows.count);
             for row in 0..rows.count {
-                let key: Vec<&str> = fields.iter().map(|field| rows.get(row, *field)).collect();
-                if key.iter().all(|value| value.is_empty()) {
+                if key(row).all(str::is_empty) {
                     continue;
                 }
-                if let Entry::Vacant(free) = seen.entry(key) {
-                    free.insert(row);
-                } else {
-                    found.add(rule, &at(row), known, fields.first().map(|field| usize::from(*field)));
+                match seen.entry(hash(key(row))) {
+                    Entry::Vacant(free) => drop(free.insert(row)),
+                    Entry::Occupied(first) if key(*first.get()).eq(key(row)) => {
+                        found.add(rule, &at(row), known, fields.first().map(|field| usize::from(*field)));
+                    }
+                    // Two rows that say other things: a chance of one in many millions, and nothing is told.
+                    Entry::Occupied(_) => {}
                 }
             }
         }
         _ => {}
     }
+}
+
+/// Of some values together (FNV-1a); each ends with a byte that no text has.
+fn hash<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
+    let bytes = values.flat_map(|value| value.bytes().chain([0xFF]));
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
 }
 
 /// What was found so far.

@@ -6,6 +6,8 @@ use super::Day;
 
 /// Digits before and behind the point together: what fits the arithmetic, and more than any field may hold.
 const DIGITS: usize = 24;
+/// So many of them fit 64 bits.
+const FRONT: usize = 19;
 
 /// A plain decimal number: `mantissa / 10^scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,18 +23,32 @@ impl Decimal {
     /// `12`, `-0.5`: digits, at most one point with digits on both sides, a full stop and no comma.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('-').unwrap_or(text);
-        let (mut mantissa, mut scale, mut point) = (0i128, 0, false);
         if digits.len() > DIGITS || digits.starts_with('.') || digits.ends_with('.') || digits.is_empty() {
             return None;
         }
-        for byte in digits.bytes() {
-            match byte {
-                b'0'..=b'9' => {
-                    mantissa = mantissa * 10 + i128::from(byte - b'0');
-                    scale += u32::from(point);
-                }
-                b'.' if !point => point = true,
-                _ => return None,
+        // Nearly all fit the quicker arithmetic.
+        let (front, back) = digits.split_at_checked(FRONT).unwrap_or((digits, ""));
+        let (mut short, mut scale, mut point) = (0u64, 0, false);
+        let mut digit = |byte: u8| match byte {
+            b'0'..=b'9' => {
+                scale += u32::from(point);
+                Some(Some(byte - b'0'))
+            }
+            b'.' if !point => {
+                point = true;
+                Some(None)
+            }
+            _ => None,
+        };
+        for byte in front.bytes() {
+            if let Some(digit) = digit(byte)? {
+                short = short * 10 + u64::from(digit);
+            }
+        }
+        let mut mantissa = i128::from(short);
+        for byte in back.bytes() {
+            if let Some(digit) = digit(byte)? {
+                mantissa = mantissa * 10 + i128::from(digit);
             }
         }
         let mantissa = if digits.len() < text.len() { -mantissa } else { mantissa };
