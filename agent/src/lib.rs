@@ -5,7 +5,7 @@
 //!
 //! - [`pipeline`]: all of it in one place; read it first;
 //! - [`watch`], [`intake`]: from a folder to a file of our own;
-//! - [`frame`], [`check`], [`map`], [`plugin`]: from a file to records;
+//! - [`frame`], [`signature`], [`check`], [`map`], [`plugin`]: from a file to records;
 //! - [`spool`], [`journal`], [`queue`]: what is kept, and what is known of it;
 //! - [`deliver`], [`endpoint`]: from the queue to a receipt;
 //! - [`control`], [`desk`], [`status`], [`verify`], [`content`]: what people are told, and what they may do;

@@ -306,6 +306,15 @@ mod tests {
     }
 
     #[test]
+    fn a_listed_prefix_that_changes_within_is_written_anew_though_nothing_uses_it() {
+        let document = "<r xmlns:b='urn:b'><k><l xmlns:b='urn:c'><m/></l><m/></k></r>";
+        assert_eq!(
+            canonical(document, "k", Method::Exclusive(vec!["b".into()])),
+            "<k xmlns:b=\"urn:b\"><l xmlns:b=\"urn:c\"><m></m></l><m></m></k>"
+        );
+    }
+
+    #[test]
     fn a_long_text_is_written_as_a_short_one() {
         for text in ["A".repeat(3 * PIECE), format!("{}&lt;", "A".repeat(3 * PIECE))] {
             let document = format!("<r>{text}</r>");
