@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use vhr_core::bundle;
 use vhr_core::id::{ExportId, PluginRef};
 use vhr_core::record::{Head, Issue, Record, VisitKey};
-use vhr_core::spoiled::Encoding;
 
 use crate::digest::Keyed;
 use crate::frame::{self, Cut, FileFault, Opened, Survey};
@@ -303,7 +302,7 @@ impl Mapper {
                 .into_iter()
                 .map(issue)
                 .chain(unknown_tables(&framed.opened))
-                .chain(framed.opened.repairs.iter().map(repaired))
+                .chain(framed.opened.repairs.iter().map(Issue::from))
                 .collect(),
         };
         Made::Record(
@@ -480,18 +479,4 @@ fn unknown_tables(opened: &Opened) -> impl Iterator<Item = Issue> {
         message: "bảng không có trong QĐ 3176, chỉ chuyển tiếp / a table that QĐ 3176 does not have; only passed on"
             .into(),
     })
-}
-
-fn repaired(repair: &frame::Repair) -> Issue {
-    let apart = repair.encoding == Encoding::Decomposed;
-    let (name, values) = (repair.encoding.name(), repair.values);
-    Issue {
-        severity: if apart { "information" } else { "warning" }.into(),
-        code: format!("TEXT-{}", repair.encoding.code()),
-        source: format!("{}/{}", repair.table, repair.field),
-        message: format!(
-            "{values} giá trị viết theo {name} đã được đọc lại đúng tiếng Việt cho FHIR; tệp gửi cổng giữ nguyên, nên sửa ở HIS / \
-             {values} values written in {name} were read as what they say for FHIR; the claim keeps them as they came: mend the HIS"
-        ),
-    }
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`config`], [`say`], [`time`]: what a site wants, said to people in their language;
 //! - [`settle`]: when a watched file is complete;
+//! - [`spoiled`]: what its text says, where it came in the wrong encoding;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
 //! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
 //! - [`status`], [`control`], [`outage`]: what is told about it.
