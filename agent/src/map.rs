@@ -10,7 +10,6 @@ use vhr_core::bundle;
 use vhr_core::id::{ExportId, PluginRef};
 use vhr_core::record::{Head, Issue, Record, VisitKey};
 use vhr_core::rules::Rules;
-use vhr_core::spoiled::Encoding;
 use vhr_core::time::Timestamp;
 
 use crate::check;
@@ -336,7 +335,7 @@ impl Mapper {
                 .map(issue)
                 .chain(checked.issues)
                 .chain(unknown_tables(&framed.opened))
-                .chain(framed.opened.repairs.iter().map(repaired))
+                .chain(framed.opened.repairs.iter().map(Issue::from))
                 .collect(),
             held: checked.held,
         };
@@ -515,18 +514,4 @@ fn unknown_tables(opened: &Opened) -> impl Iterator<Item = Issue> {
         message: "bảng không có trong QĐ 3176, chỉ chuyển tiếp / a table that QĐ 3176 does not have; only passed on"
             .into(),
     })
-}
-
-fn repaired(repair: &frame::Repair) -> Issue {
-    let apart = repair.encoding == Encoding::Decomposed;
-    let (name, values) = (repair.encoding.name(), repair.values);
-    Issue {
-        severity: if apart { "information" } else { "warning" }.into(),
-        code: format!("TEXT-{}", repair.encoding.code()),
-        source: format!("{}/{}", repair.table, repair.field),
-        message: format!(
-            "{values} giá trị viết theo {name} đã được đọc lại đúng tiếng Việt cho FHIR; tệp gửi cổng giữ nguyên, nên sửa ở HIS / \
-             {values} values written in {name} were read as what they say for FHIR; the claim keeps them as they came: mend the HIS"
-        ),
-    }
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`config`], [`say`], [`time`]: what a site wants, said to people in their language;
 //! - [`settle`]: when a watched file is complete;
+//! - [`spoiled`]: what its text says, where it came in the wrong encoding;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
 //! - [`rules`]: what is wrong with it before it is sent;
 //! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;

@@ -11,6 +11,7 @@
 //! of a value without any small letter. Where all words of a value, three at least, begin with a capital otherwise, a word
 //! that begins with a small letter with a tone gets its capital. All else stays small: nothing tells.
 
+mod clean;
 mod judge;
 mod legacy;
 mod letters;
@@ -24,6 +25,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub use clean::is_clean;
 pub use judge::Judge;
 use judge::{composed, is_of_word, is_plain, is_symbol, is_unit, words};
 use legacy::Legacy;
@@ -253,57 +255,4 @@ fn ascii_cases(word: &str) -> (usize, usize) {
 
 fn is_capital_of_tcvn3(c: char) -> bool {
     matches!(c, '\u{A1}'..='\u{A7}')
-}
-
-/// The first, cheap look: nothing in this text can be spoiled. It is ASCII, letters of Vietnamese where they may stand in a
-/// word, and signs that no encoding uses for letters where they stand; and it is in NFC.
-pub fn is_clean(text: &str) -> bool {
-    const SMALL_LETTER: u8 = 1;
-    const A_OR_E: u8 = 2;
-    const O: u8 = 4;
-    const U_OR_Y: u8 = 8;
-    const LETTER: u8 = 16;
-    let class = |c: char| match c {
-        'a' | 'e' => SMALL_LETTER | A_OR_E | LETTER,
-        'A' | 'E' => A_OR_E | LETTER,
-        'o' => SMALL_LETTER | O | LETTER,
-        'O' => O | LETTER,
-        'u' | 'y' | 'ô' => SMALL_LETTER | U_OR_Y | LETTER,
-        'U' | 'Y' | 'Ô' => U_OR_Y | LETTER,
-        'a'..='z' => SMALL_LETTER | LETTER,
-        'A'..='Z' => LETTER,
-        _ => 0,
-    };
-    let mut before = 0;
-    text.chars().all(|c| {
-        let last = before;
-        before = class(c);
-        if c.is_ascii() {
-            return true;
-        }
-        match code(c) {
-            0 => match c {
-                '²' | '³' | '°' | '±' => true,
-                'µ' | '×' | '÷' | '·' | '½' | '¼' | '¾' => last & LETTER == 0,
-                _ => is_plain_sign(c),
-            },
-            code => {
-                let capital = code > SMALL;
-                before |= if capital { LETTER } else { SMALL_LETTER | LETTER };
-                let none_after = match c {
-                    'đ' | 'Đ' => 0,
-                    'ù' | 'õ' | 'Ù' | 'Õ' => A_OR_E | O | U_OR_Y,
-                    'â' | 'Â' => A_OR_E | O,
-                    _ => A_OR_E,
-                };
-                last & none_after == 0 && !(capital && last & SMALL_LETTER != 0)
-            }
-        }
-    })
-}
-
-/// Signs that are no letter anywhere and have no other form in Unicode.
-fn is_plain_sign(c: char) -> bool {
-    matches!(c, '‐'..='‧' | '‰'..='›' | '⁰'..='ₜ' | '₫' | '€' | '™' | '≈' | '≠' | '≤' | '≥' | 'α'..='ω' | 'Ω' | '→')
-        && !matches!(c, '\u{2072}' | '\u{2073}' | '\u{208F}')
 }

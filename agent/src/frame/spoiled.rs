@@ -10,7 +10,10 @@ use std::{
 };
 
 use unicode_normalization::UnicodeNormalization;
-use vhr_core::spoiled::{Encoding, Judge, Spoiled, is_clean};
+use vhr_core::{
+    record::Issue,
+    spoiled::{Encoding, Judge, Spoiled, is_clean},
+};
 
 use super::rows::Store;
 
@@ -25,6 +28,26 @@ pub struct Repair {
     pub encoding: Encoding,
     /// How many of its values say something else now.
     pub values: u32,
+}
+
+impl From<&Repair> for Issue {
+    fn from(repair: &Repair) -> Self {
+        let (name, values) = (repair.encoding.name(), repair.values);
+        // Marks apart are the same text by Unicode's own rules; of all else the HIS should know.
+        let severity = match repair.encoding {
+            Encoding::Decomposed => "information",
+            _ => "warning",
+        };
+        Self {
+            severity: severity.into(),
+            code: format!("TEXT-{}", repair.encoding.code()),
+            source: format!("{}/{}", repair.table, repair.field),
+            message: format!(
+                "{values} giá trị viết theo {name} đã được đọc lại đúng tiếng Việt cho FHIR; tệp gửi cổng giữ nguyên, cần sửa ở HIS / \
+                 {values} values written in {name} were read as what they say for FHIR; the claim keeps them as they came: mend the HIS"
+            ),
+        }
+    }
 }
 
 /// No table has a tenth of this many fields; what stands in further ones stays as it is.
@@ -81,7 +104,7 @@ impl Doubts {
 /// "Ã" and a no-break space) or a letter of VISCII, should it be spoiled.
 pub(super) fn trimmed(value: &str) -> &str {
     let bare = value.trim();
-    if bare.is_ascii() {
+    if bare.len() == value.len() || bare.is_ascii() {
         return bare;
     }
     value

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn other_words_are_not() {
-        let words = "Müller Côte René José Cụte Mỹller đac đàp cáà ngê cê trầnn nguỵễn áê ơư Bđ Hànội gẻo wá fí aĩ cuạ";
+        let words =
+            "Müller Côte René José Cụte Mỹller đac đàp cáà ngê kủ cê trầnn nguỵễn áê ơư Bđ Hànội gẻo wá fí aĩ cuạ";
         for word in words.split_whitespace() {
             assert!(!legal(word), "{word}");
         }

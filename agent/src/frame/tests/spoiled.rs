@@ -1,6 +1,6 @@
 //! Exports in encodings of before Unicode, or read through a wrong one.
 
-use vhr_core::spoiled::Encoding;
+use vhr_core::{record::Issue, spoiled::Encoding};
 
 use super::*;
 
@@ -150,4 +150,34 @@ fn columns_of_their_own_encodings_are_each_read_in_it() {
             ("XML1", "HO_TEN", Encoding::Vni, 1)
         ]
     );
+}
+
+#[test]
+fn each_column_that_was_spoiled_is_told_without_a_value() {
+    let opened = open_one(&spoiled(|text| latin1(Encoding::Tcvn3, text))).unwrap();
+    let told: Vec<Issue> = opened.repairs.iter().map(Issue::from).collect();
+    assert_eq!(told[4].source, "XML2/LIEU_DUNG");
+    assert_eq!(
+        (told[4].severity.as_str(), told[4].code.as_str()),
+        ("warning", "TEXT-TCVN3")
+    );
+    assert!(told[4].message.starts_with("2 giá trị viết theo TCVN3 (ABC)"));
+    let words = FIELDS
+        .iter()
+        .flat_map(|(_, value)| value.split_whitespace())
+        .filter(|word| word.len() > 3);
+    assert!(
+        words
+            .into_iter()
+            .all(|word| told.iter().all(|issue| !issue.message.contains(word)))
+    );
+}
+
+#[test]
+fn fields_beside_a_list_leave_nothing_behind() {
+    let stray = "<X>Tie\u{302}m</X><Y>Pho\u{302}\u{309}i</Y>";
+    let row = "<R><HO_TEN>Trần Thị Bình</HO_TEN><DIA_CHI>Hà Nội</DIA_CHI></R>";
+    let opened = open_one(&hoso(&[table("XML2", &format!("<T>{stray}<D>{row}</D></T>"))])).unwrap();
+    assert_eq!(opened.rows("XML2").count(), 1);
+    assert!(opened.repairs.is_empty());
 }
