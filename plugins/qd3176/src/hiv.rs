@@ -122,11 +122,12 @@ pub(crate) fn is_concerned(source: &Source<'_>) -> bool {
         let said = |line: Line<'_>| fields.iter().any(|field| line.get(field).is_some_and(tells));
         source.lines(table).any(said)
     };
-    const CODES: [&str; 4] = ["MA_BENH_CHINH", "MA_BENH_KT", "MA_BENH", "MA_BENH_YHCT"];
+    const CODES: [&str; 2] = ["MA_BENH_CHINH", "MA_BENH_KT"];
     const WORDS: [&str; 2] = ["CHAN_DOAN_VAO", "CHAN_DOAN_RV"];
     !source.visit.table("XML6").is_empty()
         || told("XML15", &TUBERCULOSIS, |_| true)
-        || ["XML1", "XML3", "XML13", "XML14"]
+        || told("XML3", &["MA_BENH"], is_code_of_hiv)
+        || ["XML1", "XML13", "XML14"]
             .iter()
             .any(|table| told(table, &CODES, is_code_of_hiv))
         || ["XML1", "XML7", "XML8", "XML10", "XML11", "XML13", "XML14"]
@@ -149,11 +150,10 @@ fn is_code_of_hiv(codes: &str) -> bool {
 }
 
 fn names_hiv(words: &str) -> bool {
-    let is_letter = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
     ["HIV", "AIDS"].iter().any(|name| {
-        places(words.as_bytes(), name.as_bytes()).any(|at| {
-            let before = at.checked_sub(1).and_then(|before| words.as_bytes().get(before));
-            !is_letter(before) && !is_letter(words.as_bytes().get(at + name.len()))
+        beginnings(words, name).any(|at| {
+            let after = words[at + name.len()..].chars().next();
+            !after.is_some_and(char::is_alphanumeric)
         })
     })
 }
@@ -163,8 +163,8 @@ fn is_treated(source: &Source<'_>) -> bool {
     let mut met: Option<&str> = None;
     for line in source.lines("XML2") {
         for text in [line.get("TEN_THUOC"), line.get("HAM_LUONG")].into_iter().flatten() {
-            let named = |substance: &str| places(text.as_bytes(), substance.as_bytes()).next().is_some();
-            for (substance, alone) in codes::antiretrovirals().filter(|(substance, _)| named(substance)) {
+            let named = |(substance, _): &(&str, bool)| beginnings(text, substance).next().is_some();
+            for (substance, alone) in codes::antiretrovirals().filter(named) {
                 let given = matches!(line.get("NGUON_CTRA"), Some("2" | "3" | "4"));
                 if alone || given || met.is_some_and(|known| known != substance) {
                     return true;
@@ -176,9 +176,9 @@ fn is_treated(source: &Source<'_>) -> bool {
     false
 }
 
-/// Where a name stands in a text, in capitals or not. Looks at first letters only, as long as they are others: every drug of
-/// every visit passes here once for each substance.
-fn places<'t>(text: &'t [u8], name: &'t [u8]) -> impl Iterator<Item = usize> + 't {
+/// Where a word begins like this, in capitals or not. Every drug of every visit passes here once for each substance.
+fn beginnings<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = usize> + 't {
+    let (text, name) = (text.as_bytes(), name.as_bytes());
     let first = name.first().map_or(0, |letter| letter | 0x20);
     let starts = text
         .iter()
@@ -186,8 +186,13 @@ fn places<'t>(text: &'t [u8], name: &'t [u8]) -> impl Iterator<Item = usize> + '
         .filter(move |(_, letter)| **letter | 0x20 == first);
     starts.map(|(at, _)| at).filter(move |at| {
         let there = text.get(*at..at + name.len());
-        there.is_some_and(|there| there.eq_ignore_ascii_case(name))
+        there.is_some_and(|there| there.eq_ignore_ascii_case(name)) && !ends_in_letter(&text[..*at])
     })
+}
+
+fn ends_in_letter(text: &[u8]) -> bool {
+    text.last()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
 }
 
 #[cfg(test)]
