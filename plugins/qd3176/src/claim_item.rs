@@ -16,35 +16,42 @@ use crate::source::{Draft, ENCOUNTER, Line, Source};
 
 const CURRENCY: &str = "urn:iso:std:iso:4217";
 
-/// Amounts of a row beside its price and its total, which lines have elements for.
-const AMOUNTS: [&str; 11] = [
-    "DON_GIA_BH",
-    "THANH_TIEN_BH",
-    "T_TRANTT",
-    "T_NGUONKHAC_NSNN",
-    "T_NGUONKHAC_VTNN",
-    "T_NGUONKHAC_VTTN",
-    "T_NGUONKHAC_CL",
-    "T_NGUONKHAC",
-    "T_BNTT",
-    "T_BNCCT",
-    "T_BHTT",
+/// What is to be known of a row beside its price and its total, which lines have elements for.
+const KNOWN: [(&str, Kind); 19] = [
+    ("DON_GIA_BH", Kind::Amount),
+    ("THANH_TIEN_BH", Kind::Amount),
+    ("T_TRANTT", Kind::Amount),
+    ("T_NGUONKHAC_NSNN", Kind::Amount),
+    ("T_NGUONKHAC_VTNN", Kind::Amount),
+    ("T_NGUONKHAC_VTTN", Kind::Amount),
+    ("T_NGUONKHAC_CL", Kind::Amount),
+    ("T_NGUONKHAC", Kind::Amount),
+    ("T_BNTT", Kind::Amount),
+    ("T_BNCCT", Kind::Amount),
+    ("T_BHTT", Kind::Amount),
+    ("TYLE_TT_BH", Kind::Percent),
+    ("MUC_HUONG", Kind::Percent),
+    ("PHAM_VI", Kind::Code),
+    ("MA_PTTT", Kind::Code),
+    ("VET_THUONG_TP", Kind::Code),
+    ("TT_THAU", Kind::Code),
+    ("GOI_VTYT", Kind::Code),
+    ("TAI_SU_DUNG", Kind::Code),
 ];
-const PERCENTS: [&str; 2] = ["TYLE_TT_BH", "MUC_HUONG"];
-const CODES: [&str; 6] = [
-    "PHAM_VI",
-    "MA_PTTT",
-    "VET_THUONG_TP",
-    "TT_THAU",
-    "GOI_VTYT",
-    "TAI_SU_DUNG",
-];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Amount,
+    Percent,
+    Code,
+}
 
 /// The supporting information of a Claim, each fact once.
 #[derive(Default)]
 pub(crate) struct Facts<'a> {
     facts: Vec<(&'static str, &'static str, Fact<'a>)>,
-    places: BTreeMap<(&'static str, &'a str), usize>,
+    /// By the place of the field in [`KNOWN`] and its text.
+    places: BTreeMap<(usize, &'a str), usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -65,14 +72,19 @@ impl<'a> Facts<'a> {
         Some(self.facts.len())
     }
 
-    /// Adds a fact of a row's field, unless it is there.
-    fn tell_once(&mut self, line: Line<'a>, field: &'static str, fact: Option<Fact<'a>>) -> Option<usize> {
-        let place = (field, line.get(field)?);
-        if let Some(known) = self.places.get(&place) {
-            return Some(*known);
+    /// The number of a fact of a row's field, which is added unless it is there; none where it is no number.
+    fn number_of(&mut self, draft: &mut Draft<'a>, line: Line<'a>, place: usize, text: &'a str) -> Option<usize> {
+        if let Some(number) = self.places.get(&(place, text)) {
+            return Some(*number);
         }
+        let (field, kind) = KNOWN[place];
+        let fact = match kind {
+            Kind::Amount => draft.decimal(line, field).map(Fact::Amount),
+            Kind::Percent => draft.decimal(line, field).map(Fact::Percent),
+            Kind::Code => Some(Fact::Code(text)),
+        };
         let number = self.tell(field, line.name_of(field), fact)?;
-        self.places.insert(place, number);
+        self.places.insert((place, text), number);
         Some(number)
     }
 
@@ -234,25 +246,21 @@ fn write_item<'a>(
 
 /// What is to be known of a row: the numbers of the facts as a JSON list, nothing if there are none.
 fn information<'a>(draft: &mut Draft<'a>, facts: &mut Facts<'a>, line: Line<'a>) -> String {
+    // Most of these fields are not there: the row is gone through once instead of being asked for each. In whatever order
+    // they stood, they are told in one.
+    let mut texts = [None; KNOWN.len()];
+    for (name, text) in line.fields() {
+        if let Some(place) = KNOWN.iter().position(|(field, _)| *field == name) {
+            texts[place] = texts[place].or(Some(text));
+        }
+    }
     let mut numbers = String::with_capacity(64);
-    let mut name = |number: Option<usize>| {
-        if let Some(number) = number {
+    for (place, text) in texts.into_iter().enumerate() {
+        if let Some(number) = text.and_then(|text| facts.number_of(draft, line, place, text)) {
             numbers.push(if numbers.is_empty() { '[' } else { ',' });
             let written = write!(numbers, "{number}");
             debug_assert!(written.is_ok(), "a String takes all");
         }
-    };
-    for field in AMOUNTS {
-        let amount = draft.decimal(line, field).map(Fact::Amount);
-        name(facts.tell_once(line, field, amount));
-    }
-    for field in PERCENTS {
-        let percent = draft.decimal(line, field).map(Fact::Percent);
-        name(facts.tell_once(line, field, percent));
-    }
-    for field in CODES {
-        let code = line.get(field).map(Fact::Code);
-        name(facts.tell_once(line, field, code));
     }
     if !numbers.is_empty() {
         numbers.push(']');
@@ -263,9 +271,9 @@ fn information<'a>(draft: &mut Draft<'a>, facts: &mut Facts<'a>, line: Line<'a>)
 /// When it was done; where nothing says so, when it was ordered. Rows that were mapped before have already been told about
 /// a bad time; quiet here, but for drugs, whose time stands nowhere else.
 fn served<'a>(o: &mut Object<'_>, draft: &mut Draft<'a>, line: Line<'a>) {
-    let done = match line.get("MA_THUOC").or(line.get("TEN_THUOC")) {
-        Some(_) => draft.date_time(line, "NGAY_TH_YL"),
-        None => line.moment("NGAY_TH_YL"),
+    let done = match line.is_of("XML2") {
+        true => draft.date_time(line, "NGAY_TH_YL"),
+        false => line.moment("NGAY_TH_YL"),
     };
     match done {
         Some(start) => {

@@ -39,9 +39,12 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, services: &[Se
             (Some(name), Some(strength)) => Some([name, " ", strength].concat()),
             (name, _) => name.map(str::to_owned),
         };
+        let described = line.get("SO_DANG_KY").or(line.get("DANG_BAO_CHE")).is_some();
         let used_in = || list(line.get("MA_DICH_VU")).map(|code| (code, used_in(services, code)));
         let json = resource("MedicationRequest", |o| {
-            o.array("contained", |a| product(a, line, name.or(code)));
+            if described {
+                o.array("contained", |a| product(a, line, name.or(code)));
+            }
             o.text("status", status);
             o.text("intent", "order");
             concept(
@@ -54,7 +57,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, services: &[Se
             o.reference("subject", "Patient", source.patient);
             o.reference("encounter", "Encounter", ENCOUNTER);
             o.array("supportingInformation", |a| {
-                if is_described(line) {
+                if described {
                     a.object(|o| o.text("reference", "#drug"));
                 }
                 for service in used_in().filter_map(|(_, service)| service) {
@@ -100,21 +103,15 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, services: &[Se
 
 /// What is said of the product beyond its code and name.
 fn product(a: &mut Array<'_>, line: Line<'_>, name: Option<&str>) {
-    if is_described(line) {
-        a.object(|o| {
-            o.text("resourceType", "Medication");
-            o.text("id", "drug");
-            o.array("identifier", |a| {
-                papers::number(a, "Số đăng ký lưu hành", line.get("SO_DANG_KY"))
-            });
-            o.object("code", |o| o.maybe("text", name));
-            o.object("form", |o| o.maybe("text", line.get("DANG_BAO_CHE")));
+    a.object(|o| {
+        o.text("resourceType", "Medication");
+        o.text("id", "drug");
+        o.array("identifier", |a| {
+            papers::number(a, "Số đăng ký lưu hành", line.get("SO_DANG_KY"));
         });
-    }
-}
-
-fn is_described(line: Line<'_>) -> bool {
-    line.get("SO_DANG_KY").or(line.get("DANG_BAO_CHE")).is_some()
+        o.object("code", |o| o.maybe("text", name));
+        o.object("form", |o| o.maybe("text", line.get("DANG_BAO_CHE")));
+    });
 }
 
 /// The service of the visit that has this code.

@@ -122,11 +122,12 @@ pub(crate) fn is_concerned(source: &Source<'_>) -> bool {
         let said = |line: Line<'_>| fields.iter().any(|field| line.get(field).is_some_and(tells));
         source.lines(table).any(said)
     };
-    const CODES: [&str; 4] = ["MA_BENH_CHINH", "MA_BENH_KT", "MA_BENH", "MA_BENH_YHCT"];
+    const CODES: [&str; 2] = ["MA_BENH_CHINH", "MA_BENH_KT"];
     const WORDS: [&str; 2] = ["CHAN_DOAN_VAO", "CHAN_DOAN_RV"];
     !source.visit.table("XML6").is_empty()
         || told("XML15", &TUBERCULOSIS, |_| true)
-        || ["XML1", "XML3", "XML13", "XML14"]
+        || told("XML3", &["MA_BENH"], is_code_of_hiv)
+        || ["XML1", "XML13", "XML14"]
             .iter()
             .any(|table| told(table, &CODES, is_code_of_hiv))
         || ["XML1", "XML7", "XML8", "XML10", "XML11", "XML13", "XML14"]
@@ -136,17 +137,25 @@ pub(crate) fn is_concerned(source: &Source<'_>) -> bool {
 }
 
 fn is_code_of_hiv(codes: &str) -> bool {
-    const CODES: [&str; 9] = ["B20", "B21", "B22", "B23", "B24", "Z21", "R75", "O987", "Z206"];
+    const CODES: [&[u8]; 9] = [b"B20", b"B21", b"B22", b"B23", b"B24", b"Z21", b"R75", b"O987", b"Z206"];
     codes.split([';', ',', '/', '|']).any(|code| {
-        let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
-        let plain = plain.to_ascii_uppercase();
+        let mut plain = [0; 4];
+        let letters = code.bytes().filter(u8::is_ascii_alphanumeric);
+        plain
+            .iter_mut()
+            .zip(letters)
+            .for_each(|(place, letter)| *place = letter.to_ascii_uppercase());
         CODES.iter().any(|hiv| plain.starts_with(hiv))
     })
 }
 
 fn names_hiv(words: &str) -> bool {
-    let mut words = words.split(|letter: char| !letter.is_alphanumeric());
-    words.any(|word| word.eq_ignore_ascii_case("HIV") || word.eq_ignore_ascii_case("AIDS"))
+    ["HIV", "AIDS"].iter().any(|name| {
+        beginnings(words, name).any(|at| {
+            let after = words[at + name.len()..].chars().next();
+            !after.is_some_and(char::is_alphanumeric)
+        })
+    })
 }
 
 /// A drug that tells of HIV by itself, two that do together, or one that a project or a programme pays for.
@@ -154,7 +163,8 @@ fn is_treated(source: &Source<'_>) -> bool {
     let mut met: Option<&str> = None;
     for line in source.lines("XML2") {
         for text in [line.get("TEN_THUOC"), line.get("HAM_LUONG")].into_iter().flatten() {
-            for (substance, alone) in codes::antiretrovirals().filter(|(substance, _)| names(text, substance)) {
+            let named = |(substance, _): &(&str, bool)| beginnings(text, substance).next().is_some();
+            for (substance, alone) in codes::antiretrovirals().filter(named) {
                 let given = matches!(line.get("NGUON_CTRA"), Some("2" | "3" | "4"));
                 if alone || given || met.is_some_and(|known| known != substance) {
                     return true;
@@ -166,11 +176,23 @@ fn is_treated(source: &Source<'_>) -> bool {
     false
 }
 
-/// Whether text holds a substance's name, in capitals or not.
-fn names(text: &str, substance: &str) -> bool {
-    let (text, substance) = (text.as_bytes(), substance.as_bytes());
-    text.windows(substance.len())
-        .any(|part| part.eq_ignore_ascii_case(substance))
+/// Where a word begins like this, in capitals or not. Every drug of every visit passes here once for each substance.
+fn beginnings<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = usize> + 't {
+    let (text, name) = (text.as_bytes(), name.as_bytes());
+    let first = name.first().map_or(0, |letter| letter | 0x20);
+    let starts = text
+        .iter()
+        .enumerate()
+        .filter(move |(_, letter)| **letter | 0x20 == first);
+    starts.map(|(at, _)| at).filter(move |at| {
+        let there = text.get(*at..at + name.len());
+        there.is_some_and(|there| there.eq_ignore_ascii_case(name)) && !ends_in_letter(&text[..*at])
+    })
+}
+
+fn ends_in_letter(text: &[u8]) -> bool {
+    text.last()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
 }
 
 #[cfg(test)]
@@ -182,6 +204,6 @@ mod tests {
         assert!(is_code_of_hiv("J18.9; b 20.1") && !is_code_of_hiv("O98,7") && is_code_of_hiv("o98.7"));
         assert!(!is_code_of_hiv("J18.9;A15.0"));
         assert!(names_hiv("Lao phổi/hiv(+)") && names_hiv("AIDS") && !names_hiv("Chiva; naids"));
-        assert!(names("TENOFOVIR disoproxil", "tenofovir") && !names("Teno", "tenofovir"));
+        assert!(!names_hiv("HIVậ") && names_hiv("đã hiv"));
     }
 }

@@ -166,32 +166,44 @@ fn day(out: &mut String, text: &str, birth: bool) {
     }
 }
 
+/// Copies the stretches that need no escape as they are.
 fn escape(out: &mut String, text: &str) {
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\n' => out.push_str("<br/>"),
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escaped = match byte {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'\n' => "<br/>",
             // HTML has no place for the others.
-            control if control.is_control() => out.push(' '),
-            plain => out.push(plain),
-        }
+            0..0x20 | 0x7F => " ",
+            _ => continue,
+        };
+        out.push_str(&text[from..at]);
+        out.push_str(escaped);
+        from = at + 1;
     }
+    out.push_str(&text[from..]);
 }
 
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
-            out.push(if place > chunk.len() { '=' } else { char::from(letter) });
-        }
+    let four = |three: [u8; 3]| {
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        [18, 12, 6, 0].map(|shift| LETTERS[(bits >> shift & 63) as usize])
+    };
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    let (threes, rest) = bytes.as_chunks::<3>();
+    for three in threes {
+        out.extend_from_slice(&four(*three));
     }
-    out
+    if !rest.is_empty() {
+        let mut last = [0; 3];
+        last[..rest.len()].copy_from_slice(rest);
+        out.extend_from_slice(&four(last)[..=rest.len()]);
+        out.resize(out.len().next_multiple_of(4), b'=');
+    }
+    String::from_utf8(out).expect("letters of ASCII")
 }
 
 #[cfg(test)]

@@ -128,9 +128,18 @@ impl<'a> Line<'a> {
         self.row.get(field)
     }
 
+    /// Every field that is there.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.row.fields()
+    }
+
     /// A date that is told of elsewhere if it is none.
     pub(crate) fn moment(&self, field: &str) -> Option<Moment> {
         Moment::date_time(self.get(field)?).ok()
+    }
+
+    pub(crate) fn is_of(&self, table: &str) -> bool {
+        self.table == table
     }
 
     /// What is known of its table.

@@ -5,8 +5,9 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{SETS, bare, check_in, mapped, papers, visit, with};
+use common::{SETS, bare, check_in, context, mapped, papers, visit, with};
 use serde_json::{Value, json};
+use vhr_plugin_sdk::{Outcome, record};
 
 /// Walks everything that came out.
 fn walk(value: &Value, visit: &mut impl FnMut(&str, &Value)) {
@@ -154,5 +155,36 @@ fn rows_that_share_a_number_are_told_apart_by_their_place() {
 fn the_same_record_gives_the_same_bytes() {
     for profile in SETS {
         assert_eq!(mapped(&visit(), profile), mapped(&visit(), profile));
+    }
+}
+
+/// The record with the fields of each row from last to first.
+fn turned(visit: &Value) -> String {
+    let rows = |rows: &Value| {
+        let row = |row: &Value| {
+            let fields = row.as_object().unwrap().iter().rev();
+            let fields: Vec<_> = fields.map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>().join(",")
+    };
+    let tables = visit.as_object().unwrap().iter().rev();
+    let tables: Vec<_> = tables
+        .map(|(name, all)| format!("{}:[{}]", json!(name), rows(all)))
+        .collect();
+    format!("{{{}}}", tables.join(","))
+}
+
+#[test]
+fn the_order_of_fields_and_tables_changes_nothing() {
+    for visit in [visit(), papers(), check_in()] {
+        for profile in SETS {
+            let batch = [record(1, "HOSO[1]", turned(&visit))];
+            let answers = vhr_plugin_qd3176::map_batch(&context(profile), &batch).unwrap();
+            let Outcome::Mapped(other) = &answers[0].outcome else {
+                panic!("not mapped")
+            };
+            assert_eq!(*other, mapped(&visit, profile));
+        }
     }
 }
