@@ -7,7 +7,7 @@ use vhr_plugin_sdk::{Moment, list, resource};
 
 use crate::claim_item::{self, Fact, Facts};
 use crate::condition::{Diagnosis, Role};
-use crate::fhir::{ABSENT, concept, identifier, known, money, national_body};
+use crate::fhir::{concept, identifier, known, money};
 use crate::source::{Draft, Source};
 
 /// Totals beside `T_TONGCHI_BV`, which is the Claim's own total.
@@ -45,6 +45,9 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, coverages: &[S
     };
     let total = draft.decimal(head, "T_TONGCHI_BV");
     let mut facts = Facts::default();
+    // "0": no accident. In `accident` FHIR wants its day, which no table has.
+    let accident = head.get("MA_TAI_NAN").filter(|kind| *kind != "0");
+    facts.tell("MA_TAI_NAN", "Mã tai nạn, thương tích", accident.map(Fact::Code));
     for (field, meaning) in TOTALS {
         let value = draft.decimal(head, field).map(Fact::Amount);
         facts.tell(field, meaning, value);
@@ -118,15 +121,6 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, coverages: &[S
                 });
             }
         });
-        // "0": no accident. FHIR wants its day, which no table has.
-        if let Some(kind) = head.get("MA_TAI_NAN").filter(|kind| *kind != "0") {
-            o.object("accident", |o| {
-                o.raw("_date", ABSENT);
-                o.object("type", |o| {
-                    national_body(o, source, "MA_TAI_NAN", "Mã tai nạn, thương tích", kind);
-                });
-            });
-        }
         o.array("item", |a| claim_item::write_all(a, source, draft, &mut facts));
         o.array("supportingInfo", |a| facts.write(a, source));
         money(o, "total", total);

@@ -68,12 +68,17 @@ fn a_line_has_its_factor_its_payer_its_place_and_its_time() {
 }
 
 #[test]
-fn an_accident_has_its_kind_and_says_that_its_day_is_not_known() {
-    let accident =
-        |kind: &str| out(&with(papers(), json!({"MA_TAI_NAN": kind})), R4).get("Claim/claim")["accident"].clone();
-    assert_eq!(accident("8")["type"]["coding"][0]["code"], "8");
-    assert_eq!(accident("8")["_date"]["extension"][0]["valueCode"], "unknown");
-    assert_eq!(accident("0"), Value::Null);
+fn an_accident_has_its_kind_and_no_day_that_nobody_knows() {
+    let claim = |kind: &str| {
+        out(&with(papers(), json!({"MA_TAI_NAN": kind})), R4)
+            .get("Claim/claim")
+            .clone()
+    };
+    let accident = claim("8")["supportingInfo"][0].clone();
+    assert_eq!(accident["code"]["coding"][0]["code"], "8");
+    assert_eq!(accident["category"]["text"], "Mã tai nạn, thương tích");
+    assert_eq!(claim("8")["accident"], Value::Null);
+    assert!(!claim("0").to_string().contains("tai nạn"));
 }
 
 #[test]
