@@ -5,7 +5,8 @@
 
 use vhr_plugin_sdk::{Moment, list, resource};
 
-use crate::claim_item::{self, Fact, Facts};
+use crate::claim_facts::{Fact, Facts};
+use crate::claim_item;
 use crate::condition::{Diagnosis, Role};
 use crate::fhir::{concept, identifier, known, money};
 use crate::source::{Draft, Source};

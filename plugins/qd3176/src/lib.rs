@@ -13,6 +13,7 @@ mod birth;
 mod certificates;
 mod checkin;
 mod claim;
+mod claim_facts;
 mod claim_item;
 mod codes;
 mod condition;
