@@ -32,6 +32,7 @@ pub use fault::{Fault, FileFault, RecordFault};
 pub use open::{Opened, open};
 pub use rows::Row;
 pub use spoiled::Repair;
+pub(crate) use {fault::Bad, rows::resolve};
 
 /// How much of anything is read before it counts as damage.
 #[derive(Debug, Clone)]

@@ -25,6 +25,8 @@ pub mod disk;
 pub mod endpoint;
 pub mod frame;
 pub mod intake;
+#[cfg(test)]
+mod invented;
 pub mod journal;
 pub mod keys;
 pub mod logging;

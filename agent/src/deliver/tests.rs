@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use vhr_core::id::PluginRef;
-use vhr_core::record::{Head, VisitKey};
+use vhr_core::record::Head;
 
 use super::*;
 use crate::journal::Entry;
@@ -127,29 +126,11 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId) -> Delivery
         "r4".to_owned(),
         r#"{"entry":[{"fullUrl":"urn:uuid:1"}],"end":true}"#.to_owned(),
     )]);
-    let plugin = PluginRef {
-        id: "vn.test".into(),
-        version: "1.0.0".into(),
-        sha256: String::new(),
-    };
-    let key = VisitKey {
-        facility: "79999".into(),
-        visit: "LK1".into(),
-    };
     let head = Head {
         export,
-        seq: 1,
-        locator: String::new(),
-        key,
-        ended: None,
-        classes: vec![],
         content: "01".into(),
-        plugin,
-        signed: false,
-        signature: None,
         claim: ClaimForm::None,
-        issues: vec![],
-        held: None,
+        ..crate::invented::head()
     };
     let record = Record {
         head,

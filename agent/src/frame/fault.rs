@@ -36,7 +36,7 @@ pub struct Fault {
 
 /// Everything that can be wrong: code, Vietnamese, English.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bad {
+pub(crate) enum Bad {
     Empty,
     NotXml,
     Root,

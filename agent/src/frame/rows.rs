@@ -338,7 +338,7 @@ fn pass_element(reader: &mut Reader<&[u8]>, depth: usize) -> Result<(), Bad> {
 }
 
 /// The character a reference stands for: one of the five names, or a number that XML allows.
-pub(super) fn resolve(reference: &BytesRef<'_>) -> Result<char, Bad> {
+pub(crate) fn resolve(reference: &BytesRef<'_>) -> Result<char, Bad> {
     if reference.is_char_ref() {
         let c = reference.resolve_char_ref().ok().flatten().ok_or(Bad::Entity)?;
         return match c {

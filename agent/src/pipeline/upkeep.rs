@@ -129,38 +129,47 @@ async fn try_tidy(agent: &Arc<Agent>, steady: bool) -> Result<(), StepError> {
 /// Lets go of the copy and the batch of an export that has ended.
 async fn let_go(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<bool, StepError> {
     // The receipts are to tell whose they are, and the batch does.
-    if !mend::reads(agent, export).await?
-        && let Err(e) = mend::mend(agent, export, now).await
-    {
-        tracing::warn!(
-            export = export.short(),
-            why = report::chain(&e),
-            "a damaged export was not mended"
-        );
+    let (mut keys, whole) = keys_of(agent, export).await?;
+    if !whole {
+        match mend::mend(agent, export, now).await {
+            Ok(_) => keys = keys_of(agent, export).await?.0,
+            Err(e) => {
+                tracing::warn!(
+                    export = export.short(),
+                    why = report::chain(&e),
+                    "a damaged export was not mended"
+                );
+            }
+        }
     }
-    let spool = agent.spool.clone();
-    let keys = spawn_blocking(move || keys_of(&spool, export)).await;
-    let released = agent
-        .queue
-        .let_go(export, &keys.map_err(|_| StepError::Panic)?, now)
-        .await?;
+    let released = agent.queue.let_go(export, &keys, now).await?;
     if released {
         agent.spool.remove(export)?;
     }
     Ok(released)
 }
 
-/// Whose visits the records of a batch are, for their receipts. One that does not read any more has none.
-fn keys_of(spool: &spool::Spool, export: ExportId) -> HashMap<RecordId, VisitKey> {
-    let Ok(mut batch) = spool.batch(export) else {
-        return HashMap::new();
-    };
-    let rows = batch.index().map(|index| index.mapped).unwrap_or_default();
-    let keys = rows.iter().filter_map(|row| {
-        let record = batch.record(row.record, row.offset, row.length).ok()?;
-        Some((row.record, record.head.key))
+/// Whose visits the records of a batch are, for their receipts, and whether all of it read.
+async fn keys_of(agent: &Agent, export: ExportId) -> Result<(HashMap<RecordId, VisitKey>, bool), StepError> {
+    let spool = agent.spool.clone();
+    let read = spawn_blocking(move || {
+        let mut keys = HashMap::new();
+        let Ok((mut batch, index)) = spool.batch(export).and_then(|mut batch| {
+            let index = batch.index()?;
+            Ok((batch, index))
+        }) else {
+            return (keys, false);
+        };
+        let mut whole = true;
+        for row in &index.mapped {
+            match batch.record(row.record, row.offset, row.length) {
+                Ok(record) => drop(keys.insert(row.record, record.head.key)),
+                Err(_) => whole = false,
+            }
+        }
+        (keys, whole)
     });
-    keys.collect()
+    read.await.map_err(|_| StepError::Panic)
 }
 
 /// How the queue stands at the end, so that the next start has nothing to catch up with. It can do without.

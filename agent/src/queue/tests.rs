@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use vhr_core::delivery::{Reason, ReasonKind, Receipt, Standing};
-use vhr_core::id::{PluginRef, RecordId};
+use vhr_core::id::RecordId;
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 
 use super::*;
+use crate::invented;
 use crate::spool::{self, Spool};
 
 mod hand;
@@ -52,6 +53,11 @@ impl World {
 
     /// Stops without further ado, does something to the state folder, and starts again.
     fn reopen_after(self, act: impl FnOnce(&std::path::Path)) -> Self {
+        self.reopen_with(act, Trust::AsLeft)
+    }
+
+    /// The same, with no more trust in the index than this.
+    fn reopen_with(self, act: impl FnOnce(&std::path::Path), trust: Trust) -> Self {
         let Self {
             folder,
             keys,
@@ -60,7 +66,7 @@ impl World {
         } = self;
         drop(queue);
         act(folder.path());
-        let queue = Queue::open(folder.path(), keys.clone(), at(5)).unwrap();
+        let queue = Queue::open_trusting(folder.path(), keys.clone(), trust, at(5)).unwrap();
         Self {
             folder,
             keys,
@@ -71,24 +77,6 @@ impl World {
 
     fn reopen(self) -> Self {
         self.reopen_after(|_| ())
-    }
-
-    /// The same, with no more trust in the index than this.
-    fn reopen_trusting(self, trust: Trust) -> Self {
-        let Self {
-            folder,
-            keys,
-            spool,
-            queue,
-        } = self;
-        drop(queue);
-        let queue = Queue::open_trusting(folder.path(), keys.clone(), trust, at(5)).unwrap();
-        Self {
-            folder,
-            keys,
-            spool,
-            queue,
-        }
     }
 
     /// The batch of an export holding these visits, each with a content.
@@ -165,24 +153,13 @@ fn record(export: ExportId, seq: u32, visit: u8, content: u8) -> Record {
         head: Head {
             export,
             seq,
-            locator: String::new(),
             key: VisitKey {
-                facility: "79999".into(),
                 visit: format!("LK{visit}"),
+                ..invented::head().key
             },
-            ended: None,
-            classes: vec![],
             content: format!("{content:02x}"),
-            plugin: PluginRef {
-                id: "vn.test".into(),
-                version: "1.0.0".into(),
-                sha256: String::new(),
-            },
-            signed: false,
-            signature: None,
             claim: ClaimForm::None,
-            issues: vec![],
-            held: None,
+            ..invented::head()
         },
         bundles: BTreeMap::new(),
         envelope: None,

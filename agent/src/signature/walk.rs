@@ -13,6 +13,7 @@ use quick_xml::{
 
 use super::Fault;
 use super::scope::{Attribute, Element, Scope};
+use crate::frame::{self, Bad};
 
 /// More than a claim file that can be sent.
 const FILE: u64 = crate::spool::MAX_CLAIM;
@@ -296,24 +297,12 @@ fn value(raw: &str) -> Result<String, Fault> {
     Ok(value)
 }
 
-/// The character a reference stands for: one of the five names, or a number that XML allows.
+/// The character a reference stands for, as the records are read.
 fn resolve(reference: &BytesRef<'_>) -> Result<char, Fault> {
-    if reference.is_char_ref() {
-        let c = reference.resolve_char_ref().ok().flatten().ok_or(Fault::Entity)?;
-        return match c {
-            '\t' | '\n' | '\r' => Ok(c),
-            '\0'..' ' | '\u{FFFE}' | '\u{FFFF}' => Err(Fault::Characters),
-            _ => Ok(c),
-        };
-    }
-    match &**reference {
-        b"amp" => Ok('&'),
-        b"lt" => Ok('<'),
-        b"gt" => Ok('>'),
-        b"quot" => Ok('"'),
-        b"apos" => Ok('\''),
-        _ => Err(Fault::Entity),
-    }
+    frame::resolve(reference).map_err(|bad| match bad {
+        Bad::Control => Fault::Characters,
+        _ => Fault::Entity,
+    })
 }
 
 /// Prefix and local part of a name.

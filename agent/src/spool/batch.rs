@@ -260,35 +260,23 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
 
-    use vhr_core::id::{ExportId, PluginRef};
-    use vhr_core::record::{ClaimForm, Head, VisitKey};
+    use vhr_core::id::ExportId;
+    use vhr_core::record::{Head, VisitKey};
 
     use super::super::Spool;
     use super::*;
+    use crate::invented;
 
     fn record(seq: u32) -> Record {
         Record {
             head: Head {
                 export: ExportId::from_bytes([1; 32]),
                 seq,
-                locator: format!("HOSO[{seq}]"),
                 key: VisitKey {
-                    facility: "79999".into(),
                     visit: format!("LK{seq}"),
+                    ..invented::head().key
                 },
-                ended: None,
-                classes: vec![],
-                content: String::new(),
-                plugin: PluginRef {
-                    id: "vn.qd3176".into(),
-                    version: "0.1.0".into(),
-                    sha256: String::new(),
-                },
-                signed: false,
-                signature: None,
-                claim: ClaimForm::AsReceived,
-                issues: vec![],
-                held: None,
+                ..invented::head()
             },
             bundles: BTreeMap::from([("r4".into(), "{}".repeat(500))]),
             envelope: None,

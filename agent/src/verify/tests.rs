@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
 use vhr_core::delivery::{ReasonKind, Receipt, Standing, State};
-use vhr_core::id::PluginRef;
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 use vhr_core::time::Timestamp;
 
 use super::*;
+use crate::invented;
 use crate::journal::Sync;
 use crate::keys::Keys;
 use crate::queue::Destination;
@@ -129,24 +129,12 @@ fn record(export: ExportId, seq: u32) -> Record {
         head: Head {
             export,
             seq,
-            locator: String::new(),
             key: VisitKey {
-                facility: "79999".into(),
                 visit: format!("LK{seq}"),
+                ..invented::head().key
             },
-            ended: None,
-            classes: vec![],
-            content: String::new(),
-            plugin: PluginRef {
-                id: "vn.test".into(),
-                version: "1.0.0".into(),
-                sha256: String::new(),
-            },
-            signed: false,
-            signature: None,
             claim: ClaimForm::None,
-            issues: vec![],
-            held: None,
+            ..invented::head()
         },
         bundles: BTreeMap::from([("r4".into(), format!("{{\"seq\":{seq}}}").repeat(200))]),
         envelope: None,

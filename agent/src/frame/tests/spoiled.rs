@@ -45,6 +45,12 @@ fn repairs(opened: &Opened) -> Vec<(&'static str, &str, Encoding, u32)> {
         .collect()
 }
 
+/// The values of the first row of XML1.
+fn values(opened: &Opened) -> Vec<String> {
+    let row = opened.rows("XML1").next().unwrap();
+    row.fields().map(|(_, value)| value.to_owned()).collect()
+}
+
 #[test]
 fn a_spoiled_export_says_the_same_as_a_clean_one_and_is_the_same_version() {
     let clean = open_one(&spoiled(str::to_owned)).unwrap();
@@ -104,13 +110,7 @@ fn good_text_signs_and_codes_stay_as_they_are() {
     let row = "<HO_TEN>Nguyễn Công Sơn</HO_TEN><MA_BN>NguyÔn V¨n H¹nh</MA_BN><DON_VI_DO>µg/m²·h</DON_VI_DO>\
         <TEN_BS>Loïc Müller, François\u{A0}</TEN_BS><KET_QUA>3×10 ±0,5 °C ≥ 5 «N·m» 10⁹/L ½ Panadol®</KET_QUA>";
     let opened = open_one(&hoso(&[table("XML1", &format!("<T>{row}</T>"))])).unwrap();
-    let read: Vec<_> = opened
-        .rows("XML1")
-        .next()
-        .unwrap()
-        .fields()
-        .map(|(_, value)| value.to_owned())
-        .collect();
+    let read = values(&opened);
     let expected = [
         "Nguyễn Công Sơn",
         "NguyÔn V¨n H¹nh",
@@ -128,13 +128,7 @@ fn columns_of_their_own_encodings_are_each_read_in_it() {
     let note = mojibake("Tái khám sau một tuần, uống đủ nước");
     let row = format!("<HO_TEN>{name}</HO_TEN><GHI_CHU>{note}</GHI_CHU><DIA_CHI>Hà Nội, phường Ô Chợ Dừa</DIA_CHI>");
     let opened = open_one(&hoso(&[table("XML1", &format!("<T>{row}</T>"))])).unwrap();
-    let read: Vec<_> = opened
-        .rows("XML1")
-        .next()
-        .unwrap()
-        .fields()
-        .map(|(_, value)| value.to_owned())
-        .collect();
+    let read = values(&opened);
     assert_eq!(
         read,
         [

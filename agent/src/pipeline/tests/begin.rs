@@ -1,8 +1,7 @@
 //! In which state the delivery of a record begins.
 
 use vhr_core::config::{Endpoint, parse};
-use vhr_core::id::PluginRef;
-use vhr_core::record::{Head, Signature, VisitKey};
+use vhr_core::record::{Head, Signature};
 use vhr_core::said;
 
 use super::super::*;
@@ -23,26 +22,10 @@ fn endpoints(signed: &str) -> Vec<Endpoint> {
 
 fn head(signature: Option<Signature>, claim: ClaimForm) -> Head {
     Head {
-        export: ExportId::from_bytes([7; 32]),
-        seq: 1,
-        locator: "HOSO[1] line 1".into(),
-        key: VisitKey {
-            facility: "79999".into(),
-            visit: "LK1".into(),
-        },
-        ended: None,
-        classes: vec![],
-        content: "ab".into(),
-        plugin: PluginRef {
-            id: "vn.qd3176".into(),
-            version: "0.1.0".into(),
-            sha256: "cd".into(),
-        },
         signed: signature.is_some(),
         signature,
         claim,
-        issues: vec![],
-        held: None,
+        ..crate::invented::head()
     }
 }
 

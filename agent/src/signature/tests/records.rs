@@ -1,7 +1,6 @@
 //! What a file's signature means for its records, and what people are told.
 
-use vhr_core::id::{ExportId, PluginRef};
-use vhr_core::record::{ClaimForm, Head, VisitKey};
+use vhr_core::record::{ClaimForm, Head};
 
 use super::*;
 use crate::signature::Judge;
@@ -14,26 +13,10 @@ fn judged(file: &[u8], received: &str) -> Judge {
 
 fn head(signed: bool, judge: &Judge, ended: Option<&str>) -> Head {
     Head {
-        export: ExportId::from_bytes([7; 32]),
-        seq: 1,
-        locator: "HOSO[1] line 1".into(),
-        key: VisitKey {
-            facility: "79999".into(),
-            visit: "LK1".into(),
-        },
         ended: ended.map(str::to_owned),
-        classes: vec![],
-        content: "ab".into(),
-        plugin: PluginRef {
-            id: "vn.qd3176".into(),
-            version: "0.1.0".into(),
-            sha256: "cd".into(),
-        },
         signed,
         signature: judge.signature(signed, ended.map(at)),
-        claim: ClaimForm::AsReceived,
-        issues: vec![],
-        held: None,
+        ..crate::invented::head()
     }
 }
 
