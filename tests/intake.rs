@@ -347,3 +347,28 @@ fn of_two_versions_found_together_the_later_file_is_the_newer_whatever_their_nam
         .json();
     assert_eq!(service[0]["file"], "z.xml");
 }
+
+#[test]
+fn what_is_no_fhir_is_not_sent_and_its_visit_waits_for_somebody_with_the_element_named() {
+    let world = World::with(Wish {
+        fhir: Some("profile = \"bad\"".to_owned()),
+        gateway: None,
+        ..Wish::default()
+    });
+    let r4 = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/profiles/r4.json");
+    let mut set: serde_json::Value = serde_json::from_slice(&fs::read(r4).unwrap()).unwrap();
+    set["identifiers"]["visit"]["use"] = "not-a-use".into();
+    let profiles = world.path("plugins").join("profiles");
+    fs::create_dir(&profiles).unwrap();
+    fs::write(profiles.join("bad.json"), set.to_string()).unwrap();
+    world.drop_in("a.xml", &one_visit(118).bytes);
+    world.once().with(65);
+    let refused = world.listed("refused");
+    assert_eq!(refused.len(), 1);
+    let told = refused[0].to_string();
+    assert!(
+        told.contains("FHIR-STRUCTURE") && told.contains("Encounter.identifier[0].use"),
+        "{told}"
+    );
+    assert!(world.encounters().is_empty());
+}

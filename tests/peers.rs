@@ -193,7 +193,9 @@ fn what_a_real_fhir_server_refuses_is_parked_with_its_own_words() {
     let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/profiles");
     let mut set: Value = serde_json::from_slice(&fs::read(profiles.join("r4.json")).unwrap()).unwrap();
     set["name"] = "bad".into();
-    set["identifiers"]["visit"]["use"] = "not-a-use".into();
+    // What the agent itself does not check: an invariant of R4.
+    let backwards = serde_json::json!([{"url": "urn:x", "valuePeriod": {"start": "2026-02-01", "end": "2026-01-01"}}]);
+    set["fixed"]["organization_type"]["extension"] = backwards;
     fs::create_dir(world.path("plugins").join("profiles")).unwrap();
     fs::write(world.path("plugins").join("profiles/bad.json"), set.to_string()).unwrap();
     world.drop_in("a.xml", &one_visit(602).bytes);
@@ -203,7 +205,7 @@ fn what_a_real_fhir_server_refuses_is_parked_with_its_own_words() {
     assert_eq!(parked[0]["detail"]["kind"], "refused");
     let words = parked[0]["detail"]["text"].as_str().unwrap();
     assert!(
-        words.contains("not-a-use") || words.contains("Encounter.identifier"),
+        words.contains("per-1") || words.contains("Organization.type"),
         "{words}"
     );
     assert_eq!(server.count("/Encounter?_summary=count"), 0);

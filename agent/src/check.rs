@@ -1,21 +1,26 @@
-//! The national rules over every framed record, and the packs of a site's own.
+//! The national rules over every framed record, the packs of a site's own, and the structure of what a plugin makes.
 //!
 //! Signed or not, a record is checked as it came. What it breaks is told in its head; what holds its claim back keeps that from
 //! the gateway, and from nobody else.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use vhr_core::bundle;
 use vhr_core::config;
 use vhr_core::record::Issue;
 use vhr_core::rules::{self, File, Finding, LARGEST, Pack, Rules, Severity, Visit};
 use vhr_core::say::Said;
+use vhr_core::structure::Structure;
 
 use crate::frame::Opened;
 
 /// A folder of packs has no more files than this.
 const FILES: usize = 200;
+/// No more is remarked on the profiles of one visit.
+const REMARKS: usize = 20;
 
 /// What the rules say of one record.
 #[derive(Debug, Default, PartialEq)]
@@ -47,6 +52,49 @@ pub fn check(rules: &Rules, opened: &Opened) -> Checked {
         held: rules::held(&findings),
         issues: findings.into_iter().map(issue).collect(),
     }
+}
+
+/// Checks the resources of one visit, and lets each claim the profile it keeps; what is remarked is why one does not.
+///
+/// # Errors
+/// Where a resource is not what FHIR allows: all that is wrong.
+pub fn structure(structure: &Structure, resources: &mut [bundle::Resource]) -> Result<Vec<Issue>, Vec<Issue>> {
+    let (mut faults, mut missed) = (Vec::new(), BTreeMap::new());
+    for resource in resources {
+        // What is no JSON is told where the Bundle is made.
+        let Ok(checked) = structure.check(&resource.json) else {
+            continue;
+        };
+        faults.extend(checked.faults.iter().map(|fault| Issue {
+            severity: "error".into(),
+            code: "FHIR-STRUCTURE".into(),
+            source: fault.path.clone(),
+            message: both(&fault.wrong.said()),
+        }));
+        if let Some(profile) = checked.claim {
+            resource.claim(profile);
+        }
+        for (profile, found) in checked
+            .missed
+            .iter()
+            .flat_map(|(profile, all)| all.iter().map(move |one| (profile, one)))
+        {
+            // A hundred prescriptions that miss the same are one remark.
+            missed
+                .entry((*profile, found.anywhere()))
+                .or_insert_with(|| found.wrong.said());
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let missed = missed.into_iter().take(REMARKS).map(|((profile, path), said)| Issue {
+        severity: "warning".into(),
+        code: "FHIR-PROFILE".into(),
+        source: path,
+        message: format!("không khai {profile}: {} / does not claim it: {}", said.vi, said.en),
+    });
+    Ok(missed.collect())
 }
 
 /// The rules by which a site checks: the national ones, its own packs over them, and without what it switched off.
@@ -121,6 +169,10 @@ fn read_folder(dir: &Path, files: &mut Vec<(String, String)>, problems: &mut Vec
     }
 }
 
+fn both(said: &Said) -> String {
+    format!("{} / {}", said.vi, said.en)
+}
+
 fn issue(finding: Finding) -> Issue {
     Issue {
         severity: match finding.severity {
@@ -129,7 +181,7 @@ fn issue(finding: Finding) -> Issue {
         }
         .to_owned(),
         source: finding.place(),
-        message: format!("{} / {}", finding.said.vi, finding.said.en),
+        message: both(&finding.said),
         code: finding.rule,
     }
 }
@@ -141,6 +193,7 @@ mod tests {
     use super::*;
     use crate::demo::exports::{self, Fate, Options};
     use crate::frame::{self, Limits};
+    use crate::map::profiles;
 
     fn opened(bytes: &[u8]) -> Vec<Opened> {
         let cuts = frame::records(bytes, &Limits::default()).map_while(Result::ok);
@@ -234,5 +287,57 @@ mod tests {
             off: vec![],
         };
         assert!(rules(&gone).is_err());
+    }
+
+    fn resource(json: &str) -> bundle::Resource {
+        bundle::Resource {
+            kind: "Patient".to_owned(),
+            key: "p".to_owned(),
+            scope: bundle::Scope::Visit,
+            json: json.to_owned(),
+        }
+    }
+
+    #[test]
+    fn resources_claim_the_profile_they_keep_and_one_remark_tells_of_all_that_miss_the_same() {
+        let set = profiles::read("moh-ehealth-1.0", None, None).unwrap();
+        let named = |rest: &str| {
+            resource(&format!(
+                r#"{{"resourceType":"Patient","name":[{{"text":"An"}}]{rest}}}"#
+            ))
+        };
+        let mut resources = [
+            named(r#","gender":"male","birthDate":"2000""#),
+            named(r#","gender":"male""#),
+            named(r#","gender":"female""#),
+            named(r#","gender":"male","birthDate":"2000","meta":{"tag":[{"code":"x"}]}"#),
+        ];
+        let before = resources.clone();
+        let missed = structure(&set.structure, &mut resources).unwrap();
+        let profile = "http://fhir.ehealth.gov.vn/core/StructureDefinition/vn-core-patient";
+        let claim = format!("{{\"meta\":{{\"profile\":[\"{profile}\"]}},\"resourceType\"");
+        assert!(resources[0].json.starts_with(&claim), "{}", resources[0].json);
+        assert_eq!(resources[1..], before[1..]);
+        let [missed] = &missed[..] else { panic!("{missed:?}") };
+        assert_eq!((&*missed.code, &*missed.severity), ("FHIR-PROFILE", "warning"));
+        assert_eq!(missed.source, "Patient.birthDate");
+        assert!(missed.message.contains(profile));
+    }
+
+    #[test]
+    fn a_resource_that_is_no_fhir_is_refused_with_every_fault_and_what_is_no_json_is_left_to_the_bundle() {
+        let set = profiles::read("r4", None, None).unwrap();
+        let mut resources = [
+            resource(r#"{"resourceType":"Patient","gender":"nam","cmnd":"1"}"#),
+            resource("{"),
+        ];
+        let faults = structure(&set.structure, &mut resources).unwrap_err();
+        let places: Vec<_> = faults.iter().map(|fault| &*fault.source).collect();
+        assert_eq!(places, ["Patient.gender", "Patient.cmnd"]);
+        assert!(
+            faults
+                .iter()
+                .all(|fault| fault.code == "FHIR-STRUCTURE" && fault.severity == "error")
+        );
     }
 }

@@ -53,8 +53,8 @@ pub enum Error {
 pub struct Mapper {
     /// The site's `MACSKCB`.
     pub facility: String,
-    /// The profile sets that endpoints ask for, by name: what a plugin gets as `config-json`.
-    pub profiles: BTreeMap<String, String>,
+    /// The profile sets that endpoints ask for, by name.
+    pub profiles: BTreeMap<String, profiles::Set>,
     /// Makes what the index may hold.
     pub keyed: Keyed,
     /// Limits on what is read.
@@ -221,9 +221,9 @@ impl Mapper {
         let records: Vec<SourceRecord> = waiting.iter().flatten().map(source_record).collect();
         let mut answers: BTreeMap<&str, std::vec::IntoIter<Answer>> = BTreeMap::new();
         if !records.is_empty() {
-            for (profile, config_json) in &self.profiles {
+            for (profile, set) in &self.profiles {
                 let context = Context {
-                    config_json: config_json.clone(),
+                    config_json: set.config_json.clone(),
                     received_at: received_at.to_owned(),
                     facility: self.facility.clone(),
                     profile: profile.clone(),
@@ -265,6 +265,7 @@ impl Mapper {
         let mut bundles = BTreeMap::new();
         let mut shares = Vec::new();
         let mut visit = None;
+        let mut remarks = Vec::new();
         for (profile, outcome) in outcomes {
             let mapped = match outcome {
                 Outcome::Mapped(mapped) => mapped,
@@ -278,7 +279,12 @@ impl Mapper {
                     "plugin không cho biết mã cơ sở hoặc mã lượt khám / the plugin names no facility or no visit",
                 )]);
             }
-            let resources = mapped.resources.into_iter().map(resource).collect();
+            let mut resources: Vec<_> = mapped.resources.into_iter().map(resource).collect();
+            let structure = &self.profiles[profile].structure;
+            match check::structure(structure, &mut resources) {
+                Ok(missed) => remarks.extend(missed),
+                Err(faults) => return refused(faults),
+            }
             match bundle::build(facility, key, resources) {
                 Ok(bundle) => {
                     bundles.insert(profile.to_owned(), bundle.json);
@@ -333,6 +339,7 @@ impl Mapper {
             issues: issues
                 .into_iter()
                 .map(issue)
+                .chain(remarks)
                 .chain(checked.issues)
                 .chain(unknown_tables(&framed.opened))
                 .chain(framed.opened.repairs.iter().map(Issue::from))

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
+use vhr_agent::check;
 use vhr_agent::demo::exports;
 use vhr_agent::digest::Keyed;
 use vhr_agent::frame::{self, Survey};
@@ -64,6 +65,7 @@ const STEPS: &[(&str, Step)] = &[
         drop(black_box(bench.sandbox(&records)));
     }),
     ("frame, sandbox, bundle", |bench, batch| bench.whole(batch)),
+    ("all checks", |bench, batch| bench.checks(batch)),
     ("sandbox, no deadline", |bench, batch| bench.metered(0, batch)),
     ("sandbox, no fuel", |bench, batch| bench.metered(1, batch)),
     ("sandbox, neither", |bench, batch| bench.metered(2, batch)),
@@ -75,6 +77,9 @@ struct Batch {
     survey: Survey,
     records: Vec<SourceRecord>,
     native: Vec<vhr_plugin_sdk::Record>,
+    /// What the national rules see, and what the structure is checked of.
+    opened: Vec<frame::Opened>,
+    resources: Vec<String>,
 }
 
 struct Bench {
@@ -93,12 +98,13 @@ impl Bench {
         let file = built.expect("the plugin builds").path;
         let plugin = Host::new().and_then(|host| host.load_file(&file));
         let component = std::fs::read(&file).expect("it was just written");
-        let config = profiles::config_json(PROFILE, Some("Bệnh viện Ví Dụ"), None).expect("a shipped profile set");
+        let set = profiles::read(PROFILE, Some("Bệnh viện Ví Dụ"), None).expect("a shipped profile set");
+        let config = set.config_json.clone();
         let mut bench = Self {
             plugin: plugin.expect("the plugin loads"),
             mapper: Mapper {
                 facility: FACILITY.into(),
-                profiles: [(PROFILE.to_owned(), config.clone())].into(),
+                profiles: [(PROFILE.to_owned(), set)].into(),
                 keyed: Keyed::new(b"bench"),
                 limits: frame::Limits::default(),
                 rules: std::sync::Arc::new(vhr_core::rules::Rules::national()),
@@ -137,9 +143,21 @@ impl Bench {
             };
             vhr_plugin_sdk::record(record.seq, &record.locator, json.clone())
         });
+        let native: Vec<_> = native.collect();
+        let answers = native::map_batch(&self.native, &native).expect("the context is good");
+        let mapped = answers.into_iter().flat_map(|answer| match answer.outcome {
+            vhr_plugin_sdk::Outcome::Mapped(mapped) => mapped.resources,
+            _ => panic!("a visit was not mapped"),
+        });
+        let limits = &self.mapper.limits;
+        let cuts = frame::records(file.as_slice(), limits).map(|cut| cut.expect("a whole file"));
         Batch {
+            opened: cuts
+                .map(|cut| frame::open(&cut, limits).expect("a whole record"))
+                .collect(),
+            resources: mapped.map(|resource| resource.json).collect(),
             survey: frame::survey(file.as_slice(), &self.mapper.limits).expect("a whole file"),
-            native: native.collect(),
+            native,
             records,
             file,
         }
@@ -171,6 +189,17 @@ impl Bench {
             self.metered[which].map(&self.context, &batch.records),
             batch.records.len()
         );
+    }
+
+    /// The national rules over each record, and R4 and the profiles over each resource.
+    fn checks(&self, batch: &Batch) {
+        for opened in &batch.opened {
+            black_box(check::check(&self.mapper.rules, opened));
+        }
+        let structure = &self.mapper.profiles[PROFILE].structure;
+        for json in &batch.resources {
+            assert!(structure.check(json).is_ok_and(|checked| checked.faults.is_empty()));
+        }
     }
 
     fn whole(&self, batch: &Batch) {
@@ -252,11 +281,15 @@ impl Bench {
             );
             middle.push(rates[TURNS / 2]);
         }
-        let [_, native, sandbox, framed, ..] = middle[..] else {
+        let [_, native, sandbox, framed, _, checks, ..] = middle[..] else {
             return;
         };
         println!("\nsandbox / native         {:8.2} (at least 0.80)", sandbox / native);
         println!("frame and sandbox        {framed:8.0} visits/s (at least 5000)");
+        println!(
+            "all checks / mapping     {:8.2} of its time (at most 1.00)",
+            sandbox / checks
+        );
     }
 }
 

@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use canonical::{Canonical, KEY_URL};
+use canonical::Canonical;
+pub(crate) use canonical::KEY_URL;
 
 mod canonical;
 #[cfg(test)]
@@ -44,6 +45,17 @@ pub struct Resource {
     pub scope: Scope,
     /// The resource as JSON.
     pub json: String,
+}
+
+impl Resource {
+    /// Lets the resource, which has no `meta` of its own, claim a profile.
+    pub fn claim(&mut self, profile: &str) {
+        if let Some(start) = self.json.find('{') {
+            let url = serde_json::Value::from(profile);
+            self.json
+                .insert_str(start + 1, &format!("\"meta\":{{\"profile\":[{url}]}},"));
+        }
+    }
 }
 
 /// The Bundle of one visit.
@@ -129,7 +141,7 @@ pub enum Fault {
 }
 
 /// Types with a repeating `identifier`, by which a request can be conditional.
-const TAKEN: &[&str] = &[
+pub(crate) const TAKEN: &[&str] = &[
     "AllergyIntolerance",
     "Appointment",
     "CarePlan",

@@ -7,6 +7,7 @@
 //! - [`settle`]: when a watched file is complete;
 //! - [`spoiled`]: what its text says, where it came in the wrong encoding;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
+//! - [`structure`]: whether its resources are FHIR R4, and the profiles they keep;
 //! - [`rules`]: what is wrong with it before it is sent;
 //! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
 //! - [`status`], [`control`], [`outage`]: what is told about it.
@@ -28,4 +29,5 @@ pub mod settle;
 pub mod spoiled;
 pub mod spread;
 pub mod status;
+pub mod structure;
 pub mod time;

@@ -63,7 +63,7 @@ fn problems(config: &Config) -> Vec<String> {
         problems.extend(e.problems);
     }
     for name in config.profiles() {
-        if let Err(e) = profiles::config_json(name, None, config.plugins.dir.as_deref()) {
+        if let Err(e) = profiles::read(name, None, config.plugins.dir.as_deref()) {
             problems.push(chain(&e));
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
         .clone()
         .or_else(|| config.as_ref().map(|config| config.site.facility.clone()));
     let facility_name = config.as_ref().map(|config| config.site.name.as_str());
-    let set = profiles::config_json(&options.profile, facility_name, dir.as_deref()).map_err(Failure::configured)?;
+    let set = profiles::read(&options.profile, facility_name, dir.as_deref()).map_err(Failure::configured)?;
     let own = config.as_ref().map(|config| config.rules.clone()).unwrap_or_default();
     let rules = check::rules(&own).map_err(Failure::configured)?;
     let mapper = Mapper {

@@ -1,17 +1,56 @@
 //! Profile sets: which identifier systems, profiles and fixed codings are written. Data; a further set needs no code.
 
+use std::borrow::Cow;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use serde_json::{Value, json};
+use vhr_core::structure::{self, Structure};
+
 /// The sets that come with the agent.
-const SHIPPED: &[(&str, &str)] = &[
-    ("r4", include_str!("../../../configs/profiles/r4.json")),
+const SHIPPED: &[(&str, Texts)] = &[
+    (
+        "r4",
+        Texts {
+            written: Cow::Borrowed(include_str!("../../../configs/profiles/r4.json")),
+            claims: Cow::Borrowed("{}"),
+            definitions: Cow::Borrowed("[]"),
+        },
+    ),
     (
         "moh-ehealth-1.0",
-        include_str!("../../../configs/profiles/moh-ehealth-1.0.json"),
+        Texts {
+            written: Cow::Borrowed(include_str!("../../../configs/profiles/moh-ehealth-1.0.json")),
+            claims: Cow::Borrowed(include_str!("../../../configs/profiles/moh-ehealth-1.0.claims.json")),
+            definitions: Cow::Borrowed(include_str!(
+                "../../../configs/profiles/moh-ehealth-1.0.definitions.json"
+            )),
+        },
     ),
 ];
-/// A set is a page of JSON.
-const MAX: u64 = 4 * 1024 * 1024;
+/// Of a file of a set.
+const MAX: u64 = 16 * 1024 * 1024;
+
+/// A profile set.
+#[derive(Debug)]
+pub struct Set {
+    /// What a plugin gets as `config-json`.
+    pub config_json: String,
+    /// What its resources are checked by.
+    pub structure: Structure,
+}
+
+/// The files of a set.
+#[derive(Clone)]
+struct Texts {
+    /// What a plugin is to write.
+    written: Cow<'static, str>,
+    /// What its resources are to claim.
+    claims: Cow<'static, str>,
+    /// What that means.
+    definitions: Cow<'static, str>,
+}
 
 /// Why there is no such set.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +72,14 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
+    /// Its definitions cannot be used.
+    #[error("the definitions of profile set {name:?} cannot be used")]
+    Definitions {
+        /// As configured.
+        name: String,
+        /// Why.
+        source: structure::Error,
+    },
 }
 
 /// The names of the shipped sets.
@@ -40,36 +87,49 @@ pub fn shipped() -> String {
     SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-/// What a plugin gets as `config-json` for this set: the set, and the facility's name for people.
+/// Reads a profile set; `facility_name` goes to the plugin with it, for people.
 ///
 /// # Errors
-/// When there is no such set, or it is no JSON.
-pub fn config_json(name: &str, facility_name: Option<&str>, plugins: Option<&Path>) -> Result<String, Error> {
-    let unknown = || Error::Unknown { name: name.to_owned() };
-    let text = match SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
-        Some((_, text)) => (*text).to_owned(),
-        None if name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) && !name.starts_with('.') => {
-            let path = plugins
-                .ok_or_else(unknown)?
-                .join("profiles")
-                .join(format!("{name}.json"));
-            let size = std::fs::metadata(&path).map_err(|_| unknown())?.len();
-            if size > MAX {
-                return Err(unknown());
-            }
-            std::fs::read_to_string(path).map_err(|_| unknown())?
-        }
-        None => return Err(unknown()),
+/// When there is no such set, or it cannot be used.
+pub fn read(name: &str, facility_name: Option<&str>, plugins: Option<&Path>) -> Result<Set, Error> {
+    let texts = texts(name, plugins).ok_or_else(|| Error::Unknown { name: name.to_owned() })?;
+    let not_json = |source| Error::NotJson {
+        name: name.to_owned(),
+        source,
     };
-    let profile: serde_json::Value = serde_json::from_str(&text).map_err(|source| Error::NotJson {
+    let profile: Value = serde_json::from_str(&texts.written).map_err(not_json)?;
+    let claims = serde_json::from_str(&texts.claims).map_err(not_json)?;
+    let structure = Structure::read(&texts.definitions, claims).map_err(|source| Error::Definitions {
         name: name.to_owned(),
         source,
     })?;
-    let settings = facility_name.map_or_else(
-        || serde_json::json!({}),
-        |name| serde_json::json!({"facility_name": name}),
-    );
-    Ok(serde_json::json!({"profile": profile, "settings": settings}).to_string())
+    let settings = facility_name.map_or_else(|| json!({}), |name| json!({"facility_name": name}));
+    Ok(Set {
+        config_json: json!({"profile": profile, "settings": settings}).to_string(),
+        structure,
+    })
+}
+
+/// The texts of a set; a further one need not define or claim anything.
+fn texts(name: &str, plugins: Option<&Path>) -> Option<Texts> {
+    if let Some((_, texts)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
+        return Some(texts.clone());
+    }
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) && !name.starts_with('.');
+    let folder = plugins.filter(|_| is_plain)?.join("profiles");
+    let text = |suffix: &str, none: Option<&'static str>| {
+        let path = folder.join(format!("{name}{suffix}"));
+        match (fs::metadata(&path), none) {
+            (Ok(file), _) if file.len() <= MAX => fs::read_to_string(path).ok().map(Cow::Owned),
+            (Err(e), Some(none)) if e.kind() == ErrorKind::NotFound => Some(Cow::Borrowed(none)),
+            _ => None,
+        }
+    };
+    Some(Texts {
+        written: text(".json", None)?,
+        claims: text(".claims.json", Some("{}"))?,
+        definitions: text(".definitions.json", Some("[]"))?,
+    })
 }
 
 #[cfg(test)]
@@ -79,22 +139,40 @@ mod tests {
     #[test]
     fn every_shipped_set_reads() {
         for (name, _) in SHIPPED {
-            assert!(config_json(name, None, None).unwrap().contains("\"profile\":{"));
+            let set = read(name, None, None).unwrap();
+            assert!(set.config_json.contains("\"profile\":{"));
         }
     }
 
     #[test]
-    fn a_further_set_is_a_file_beside_the_plugins_and_nothing_else_is_read() {
+    fn a_further_set_is_files_beside_the_plugins_and_nothing_else_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("profiles")).unwrap();
-        std::fs::write(folder.path().join("profiles/omi-0.6.json"), r#"{"name":"omi"}"#).unwrap();
-        std::fs::write(folder.path().join("secret.json"), "{}").unwrap();
+        let path = |file: &str| folder.path().join(file);
+        let omi = || read("omi-0.6", None, Some(folder.path()));
+        fs::create_dir(path("profiles")).unwrap();
+        fs::write(path("profiles/omi-0.6.json"), r#"{"name":"omi"}"#).unwrap();
+        fs::write(path("secret.json"), "{}").unwrap();
+        assert!(omi().is_ok());
+        fs::write(path("profiles/omi-0.6.claims.json"), r#"{"Patient":["urn:p"]}"#).unwrap();
+        assert!(matches!(omi(), Err(Error::Definitions { .. })));
+        let definitions = r#"[{"url":"urn:p","type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient",
+            "differential":{"element":[{"id":"Patient.birthDate","min":1}]}}]"#;
+        fs::write(path("profiles/omi-0.6.definitions.json"), definitions).unwrap();
+        let set = omi().unwrap();
+        assert!(set.config_json.contains("omi"));
+        let born = set
+            .structure
+            .check(r#"{"resourceType":"Patient","birthDate":"2026"}"#)
+            .unwrap();
+        assert_eq!(born.claim, Some("urn:p"));
         assert!(
-            config_json("omi-0.6", None, Some(folder.path()))
+            set.structure
+                .check(r#"{"resourceType":"Patient"}"#)
                 .unwrap()
-                .contains("omi")
+                .missed
+                .is_some()
         );
-        assert!(config_json("../secret", None, Some(folder.path())).is_err());
-        assert!(config_json("none", None, Some(folder.path())).is_err());
+        assert!(read("../secret", None, Some(folder.path())).is_err());
+        assert!(read("none", None, Some(folder.path())).is_err());
     }
 }

@@ -44,7 +44,7 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
     {
         sets.insert(
             name.to_owned(),
-            profiles::config_json(name, facility_name, config.plugins.dir.as_deref())?,
+            profiles::read(name, facility_name, config.plugins.dir.as_deref())?,
         );
     }
     let rules = check::rules(&config.rules)?;

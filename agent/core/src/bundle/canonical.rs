@@ -16,7 +16,7 @@ use serde_json::Number;
 use uuid::Uuid;
 
 /// How references name resources before they have ids: `urn:key:<Type>|<key>`.
-pub(super) const KEY_URL: &str = "urn:key:";
+pub(crate) const KEY_URL: &str = "urn:key:";
 /// An object that begins with this key is to serde_json a number; so it hands over those that fit no integer.
 const NUMBER: &str = "$serde_json::private::Number";
 

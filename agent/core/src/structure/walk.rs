@@ -1,0 +1,202 @@
+//! A resource against R4.
+
+use std::fmt::Write;
+
+use super::base::{Base, Element, Kind, Member, Shape};
+use super::tree::Node;
+use super::{Finding, Wrong};
+use crate::bundle::KEY_URL;
+
+/// Everything in a resource that R4 does not allow.
+pub(super) fn resource(base: &'static Base, tree: &Node<'_>) -> Vec<Finding> {
+    let contained = tree.get("contained").map_or(&[][..], Node::items);
+    let mut walk = Walk {
+        base,
+        contained: contained
+            .iter()
+            .filter_map(|inner| Some((inner.get("id")?.text()?, inner.get("resourceType")?.text()?)))
+            .collect(),
+        path: String::new(),
+        found: Vec::new(),
+    };
+    walk.resource(tree, false);
+    walk.found
+}
+
+struct Walk<'t> {
+    base: &'static Base,
+    /// Id and type of each contained resource.
+    contained: Vec<(&'t str, &'t str)>,
+    path: String,
+    found: Vec<Finding>,
+}
+
+impl<'t> Walk<'t> {
+    fn tell(&mut self, wrong: Wrong) {
+        self.found.push(Finding {
+            path: self.path.clone(),
+            wrong,
+        });
+    }
+
+    /// Tells of a member of what stands at the path.
+    fn tell_of(&mut self, name: &str, wrong: Wrong) {
+        let path = format!("{}.{name}", self.path);
+        self.found.push(Finding { path, wrong });
+    }
+
+    fn resource(&mut self, node: &'t Node<'t>, inside: bool) {
+        let kind = node.get("resourceType").and_then(Node::text);
+        let Some(shape) = kind.and_then(|kind| self.base.resource(kind)) else {
+            return self.tell(Wrong::NotTaken);
+        };
+        let shape = self.base.shape(shape);
+        if !inside {
+            self.path.push_str(shape.name);
+        } else if node.get("id").is_none() {
+            self.tell_of("id", Wrong::Missing);
+        }
+        if inside && node.get("contained").is_some() {
+            self.tell_of("contained", Wrong::Unknown);
+        }
+        self.object(node, shape);
+    }
+
+    /// An object with the members of a shape.
+    fn object(&mut self, node: &'t Node<'t>, shape: &'static Shape) {
+        let Node::Object(members) = node else {
+            return self.tell(Wrong::NotA(shape.name));
+        };
+        if members.is_empty() {
+            return self.tell(Wrong::Empty);
+        }
+        // The type each element came in.
+        let mut seen: Vec<Option<&'static str>> = vec![None; shape.elements.len()];
+        for (key, value) in members {
+            if shape.is_resource && key == "resourceType" {
+                continue;
+            }
+            let (name, beside) = match key.strip_prefix('_') {
+                Some(name) => (name, true),
+                None => (&**key, false),
+            };
+            let member = shape.member(name);
+            let Some(member) = member.filter(|member| !beside || matches!(member.kind, Kind::Primitive(_))) else {
+                self.tell_of(key, Wrong::Unknown);
+                continue;
+            };
+            let element = &shape.elements[member.element];
+            match seen[member.element].replace(member.type_name) {
+                Some(other) if other != member.type_name => self.tell_of(element.name, Wrong::SeveralTypes),
+                _ => {}
+            }
+            let mark = self.path.len();
+            let _ = write!(self.path, ".{key}");
+            self.values(value, member, element, beside);
+            self.path.truncate(mark);
+        }
+        let has = |name: &str| seen_of(shape, &seen, name);
+        if shape.name == "Extension" && has("value[x]") == has("extension") {
+            self.tell(Wrong::Empty);
+        }
+        for (element, seen) in shape.elements.iter().zip(seen) {
+            if element.needed && seen.is_none() {
+                self.tell_of(element.name, Wrong::Missing);
+            }
+        }
+    }
+
+    /// What stands under one name: a value, or a list of them.
+    fn values(&mut self, node: &'t Node<'t>, member: Member, element: &Element, beside: bool) {
+        match (node, element.many) {
+            (Node::List(_), false) => self.tell(Wrong::List),
+            (Node::List(items), true) => {
+                if items.is_empty() {
+                    self.tell(Wrong::Empty);
+                }
+                for (at, item) in items.iter().enumerate() {
+                    let mark = self.path.len();
+                    let _ = write!(self.path, "[{at}]");
+                    // Where a list of primitives and the one beside it have nothing at a place, the other has.
+                    if !(*item == Node::Null && matches!(member.kind, Kind::Primitive(_))) {
+                        self.value(item, member, element, beside);
+                    }
+                    self.path.truncate(mark);
+                }
+            }
+            (_, true) => self.tell(Wrong::NoList),
+            (_, false) => self.value(node, member, element, beside),
+        }
+    }
+
+    fn value(&mut self, node: &'t Node<'t>, member: Member, element: &Element, beside: bool) {
+        match member.kind {
+            _ if *node == Node::Null => self.tell(Wrong::Empty),
+            Kind::Primitive(_) if beside => self.object(node, self.base.element()),
+            Kind::Primitive(kind) => {
+                if !kind.takes(node) {
+                    self.tell(Wrong::NotA(member.type_name));
+                } else if element.is_bound() && !node.text().is_some_and(|code| element.has_code(code)) {
+                    self.tell(Wrong::Code);
+                }
+            }
+            Kind::Resource => self.resource(node, true),
+            Kind::Shape(at) => {
+                let shape = self.base.shape(at);
+                self.object(node, shape);
+                match shape.name {
+                    "Reference" => self.reference(node, member),
+                    "CodeableConcept" if element.is_bound() => {
+                        let codings = node.get("coding").map_or(&[][..], Node::items);
+                        if !codings.iter().any(|coding| is_listed(coding, element)) {
+                            self.tell(Wrong::Code);
+                        }
+                    }
+                    "Coding" if element.is_bound() && !is_listed(node, element) => self.tell(Wrong::Code),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn reference(&mut self, node: &'t Node<'t>, member: Member) {
+        let to = node.get("reference").and_then(Node::text);
+        let kind = match to {
+            Some(to) if to.starts_with('#') => {
+                let inner = self.contained.iter().find(|(id, _)| *id == &to[1..]);
+                match inner {
+                    Some((_, kind)) => Some(*kind),
+                    None => return self.tell(Wrong::Dangling),
+                }
+            }
+            Some(to) => points_at(to),
+            None => None,
+        };
+        if let Some(kind) = kind.or_else(|| node.get("type").and_then(Node::text))
+            && !member.may_point_at(kind)
+        {
+            self.tell(Wrong::Target);
+        }
+    }
+}
+
+fn seen_of(shape: &Shape, seen: &[Option<&str>], name: &str) -> bool {
+    let mut elements = shape.elements.iter().zip(seen);
+    elements.any(|(element, seen)| element.name == name && seen.is_some())
+}
+
+/// Whether a coding, by system and code, is one of the element's required codes.
+fn is_listed(coding: &Node<'_>, element: &Element) -> bool {
+    let part = |name| coding.get(name).and_then(Node::text);
+    matches!((part("system"), part("code")), (Some(system), Some(code)) if element.has_code(&format!("{system}|{code}")))
+}
+
+/// The type a reference points at, where it says.
+pub(super) fn points_at(to: &str) -> Option<&str> {
+    if let Some(key) = to.strip_prefix(KEY_URL) {
+        return key.split('|').next();
+    }
+    let (rest, _) = to.split_once("/_history").unwrap_or((to, "")).0.rsplit_once('/')?;
+    let kind = rest.rsplit('/').next()?;
+    kind.starts_with(|c: char| c.is_ascii_uppercase()).then_some(kind)
+}
