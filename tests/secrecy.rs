@@ -9,7 +9,7 @@ use memchr::memmem;
 use vhr_agent::demo::exports::{ExportFile, Oddity};
 use vhr_agent::demo::receivers::{Answer, GatewayOptions};
 
-use crate::harness::{Service, Wish, World, age, eventually, files_below, odd, one_visit};
+use crate::harness::{Service, Wish, World, age, eventually, files_below, odd, one_visit, whole_keys};
 
 /// People, ids and passwords that are nowhere else. All carry a word that no escaping changes.
 const NAME: &str = "Hoàng Yến Oanh Kanary";
@@ -274,4 +274,75 @@ fn nobody_else_on_the_machine_can_look_into_the_state() {
     world.once().with(0);
     let mode = fs::metadata(world.path("state")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0);
+}
+
+#[test]
+fn an_endpoint_that_excludes_a_class_never_sees_such_a_visit_wherever_it_is_told() {
+    let world = World::with(Wish {
+        fhir: Some(r#"exclude = ["hiv"]"#.to_owned()),
+        ..Wish::default()
+    });
+    // Each as one table more, or as other words in one that is there.
+    let planted = [
+        (
+            "XML6",
+            "<CHI_TIEU_HO_SO_BENH_AN_CHAM_SOC_VA_DIEU_TRI_HIV_AIDS><DSACH_HO_SO_BENH_AN_CHAM_SOC_VA_DIEU_TRI_HIV_AIDS><HO_SO_BENH_AN_CHAM_SOC_VA_DIEU_TRI_HIV_AIDS><MA_LK>LK</MA_LK></HO_SO_BENH_AN_CHAM_SOC_VA_DIEU_TRI_HIV_AIDS></DSACH_HO_SO_BENH_AN_CHAM_SOC_VA_DIEU_TRI_HIV_AIDS></CHI_TIEU_HO_SO_BENH_AN_CHAM_SOC_VA_DIEU_TRI_HIV_AIDS>",
+        ),
+        (
+            "XML2",
+            "<CHITIEU_CHITIET_THUOC><DSACH_CHI_TIET_THUOC><CHI_TIET_THUOC><MA_LK>LK</MA_LK><STT>90</STT><TEN_THUOC>Dolutegravir 50mg</TEN_THUOC></CHI_TIET_THUOC></DSACH_CHI_TIET_THUOC></CHITIEU_CHITIET_THUOC>",
+        ),
+        (
+            "XML4",
+            "<CHITIEU_CHITIET_DICHVUCANLAMSANG><DSACH_CHI_TIET_CLS><CHI_TIET_CLS><MA_LK>LK</MA_LK><STT>90</STT><TEN_CHI_SO>HIV Ab</TEN_CHI_SO><GIA_TRI>Dương tính</GIA_TRI></CHI_TIET_CLS></DSACH_CHI_TIET_CLS></CHITIEU_CHITIET_DICHVUCANLAMSANG>",
+        ),
+        (
+            "XML5",
+            "<CHITIEU_CHITIET_DIENBIENLAMSANG><DSACH_CHI_TIET_DIEN_BIEN_BENH><CHI_TIET_DIEN_BIEN_BENH><MA_LK>LK</MA_LK><STT>90</STT><DIEN_BIEN_LS>Người bệnh HIV/AIDS</DIEN_BIEN_LS></CHI_TIET_DIEN_BIEN_BENH></DSACH_CHI_TIET_DIEN_BIEN_BENH></CHITIEU_CHITIET_DIENBIENLAMSANG>",
+        ),
+    ];
+    let mut keys = Vec::new();
+    let mut drop_in = |name: &str, file: ExportFile, change: &dyn Fn(&str, &str) -> String| {
+        let key = whole_keys(std::slice::from_ref(&file)).remove(0);
+        let text = String::from_utf8(file.bytes).unwrap();
+        let changed = change(&text, &key);
+        assert_ne!(changed, text, "{name}");
+        world.drop_in(&format!("{name}.xml"), changed.as_bytes());
+        keys.push(key);
+    };
+    for (nth, (table, rows)) in planted.into_iter().enumerate() {
+        drop_in(table, odd(700 + nth as u64, Oddity::Inline), &|text, key| {
+            let rows = rows.replace("LK</", &format!("{key}</"));
+            let extra =
+                format!("<FILEHOSO><LOAIHOSO>{table}</LOAIHOSO><NOIDUNGFILE>{rows}</NOIDUNGFILE></FILEHOSO></HOSO>");
+            text.replacen("</HOSO>", &extra, 1)
+        });
+    }
+    for (nth, code) in ["B20.1", "z21", "J18.9; B24"].into_iter().enumerate() {
+        drop_in(
+            &format!("code{nth}"),
+            odd(710 + nth as u64, Oddity::Inline),
+            &|text, _| {
+                let (before, behind) = text.split_once("<MA_BENH_KT>").unwrap();
+                let (_, behind) = behind.split_once("</MA_BENH_KT>").unwrap();
+                format!("{before}<MA_BENH_KT>{code}</MA_BENH_KT>{behind}")
+            },
+        );
+    }
+    let plain = one_visit(720);
+    world.drop_in("plain.xml", &plain.bytes);
+    let open = whole_keys(&[plain]);
+    world.once();
+    assert_eq!(world.encounters().keys().cloned().collect::<Vec<_>>(), open);
+    for key in &keys {
+        let found = world.fhir.find(
+            "Encounter",
+            &format!("http://fhir.ehealth.gov.vn/core/sid/VisitNumber|{key}"),
+        );
+        assert!(found.is_empty(), "{key}");
+    }
+    assert_eq!(world.fhir.transactions(), 1, "nothing of them was even tried");
+    // To the gateway they go, but for what a rule holds back.
+    let held = world.listed("parked").len();
+    assert_eq!(world.claims().len() + held, keys.len() + 1);
 }

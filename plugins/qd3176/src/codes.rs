@@ -14,6 +14,8 @@ static NATIONALITIES: Table = LazyLock::new(|| lines(include_str!("../../../conf
 static MEANINGS: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/y-nghia-ma.csv")));
 static ARV: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/thuoc-arv.csv")));
 
+static CLASSES: Table = LazyLock::new(|| lines(include_str!("../../../configs/codes/lop-ho-so.csv")));
+
 /// What kind of row a cost group makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -73,6 +75,11 @@ pub(crate) fn meaning(field: &str, code: &str, day: &str) -> Option<&'static str
 /// Substances of antiretroviral drugs, and whether one alone tells of HIV.
 pub(crate) fn antiretrovirals() -> impl Iterator<Item = (&'static str, bool)> {
     ARV.iter().map(|[substance, alone, ..]| (*substance, *alone == "yes"))
+}
+
+/// From which code of a disease to which one a record is of a class.
+pub(crate) fn classes() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    CLASSES.iter().map(|[first, last, class, ..]| (*first, *last, *class))
 }
 
 /// The newest line of a table for a code that was in force on a day (ISO date; empty: any day).

@@ -2,7 +2,6 @@
 
 use vhr_plugin_sdk::{list, resource};
 
-use crate::codes;
 use crate::fhir::{national_body, period};
 use crate::finding::{Finding, Performer, Value};
 use crate::source::{Draft, ENCOUNTER, Line, Source};
@@ -111,99 +110,4 @@ fn care<'a>(source: &Source<'a>, draft: &mut Draft<'a>, line: Line<'a>) {
         });
     });
     draft.put("CarePlan", [&line.key(), "-XU_TRI"].concat(), json);
-}
-
-/// Records that the law protects more: table 6, what table 15 says of HIV, an antiretroviral drug, or a code or a diagnosis
-/// that tells of HIV anywhere one can stand. In doubt about how a code is written (blanks, commas), it counts: what leaves
-/// cannot be called back.
-pub(crate) fn is_concerned(source: &Source<'_>) -> bool {
-    const TUBERCULOSIS: [&str; 4] = ["PHANLOAI_LAO_HIV", "NGAYKD_HIV", "BDDT_ARV", "NGAY_BAT_DAU_DT_CTX"];
-    let told = |table, fields: &[&str], tells: fn(&str) -> bool| {
-        let said = |line: Line<'_>| fields.iter().any(|field| line.get(field).is_some_and(tells));
-        source.lines(table).any(said)
-    };
-    const CODES: [&str; 2] = ["MA_BENH_CHINH", "MA_BENH_KT"];
-    const WORDS: [&str; 2] = ["CHAN_DOAN_VAO", "CHAN_DOAN_RV"];
-    !source.visit.table("XML6").is_empty()
-        || told("XML15", &TUBERCULOSIS, |_| true)
-        || told("XML3", &["MA_BENH"], is_code_of_hiv)
-        || ["XML1", "XML13", "XML14"]
-            .iter()
-            .any(|table| told(table, &CODES, is_code_of_hiv))
-        || ["XML1", "XML7", "XML8", "XML10", "XML11", "XML13", "XML14"]
-            .iter()
-            .any(|table| told(table, &WORDS, names_hiv))
-        || is_treated(source)
-}
-
-fn is_code_of_hiv(codes: &str) -> bool {
-    const CODES: [&[u8]; 9] = [b"B20", b"B21", b"B22", b"B23", b"B24", b"Z21", b"R75", b"O987", b"Z206"];
-    codes.split([';', ',', '/', '|']).any(|code| {
-        let mut plain = [0; 4];
-        let letters = code.bytes().filter(u8::is_ascii_alphanumeric);
-        plain
-            .iter_mut()
-            .zip(letters)
-            .for_each(|(place, letter)| *place = letter.to_ascii_uppercase());
-        CODES.iter().any(|hiv| plain.starts_with(hiv))
-    })
-}
-
-fn names_hiv(words: &str) -> bool {
-    ["HIV", "AIDS"].iter().any(|name| {
-        beginnings(words, name).any(|at| {
-            let after = words[at + name.len()..].chars().next();
-            !after.is_some_and(char::is_alphanumeric)
-        })
-    })
-}
-
-/// A drug that tells of HIV by itself, two that do together, or one that a project or a programme pays for.
-fn is_treated(source: &Source<'_>) -> bool {
-    let mut met: Option<&str> = None;
-    for line in source.lines("XML2") {
-        for text in [line.get("TEN_THUOC"), line.get("HAM_LUONG")].into_iter().flatten() {
-            let named = |(substance, _): &(&str, bool)| beginnings(text, substance).next().is_some();
-            for (substance, alone) in codes::antiretrovirals().filter(named) {
-                let given = matches!(line.get("NGUON_CTRA"), Some("2" | "3" | "4"));
-                if alone || given || met.is_some_and(|known| known != substance) {
-                    return true;
-                }
-                met = Some(substance);
-            }
-        }
-    }
-    false
-}
-
-/// Where a word begins like this, in capitals or not. Every drug of every visit passes here once for each substance.
-fn beginnings<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = usize> + 't {
-    let (text, name) = (text.as_bytes(), name.as_bytes());
-    let first = name.first().map_or(0, |letter| letter | 0x20);
-    let starts = text
-        .iter()
-        .enumerate()
-        .filter(move |(_, letter)| **letter | 0x20 == first);
-    starts.map(|(at, _)| at).filter(move |at| {
-        let there = text.get(*at..at + name.len());
-        there.is_some_and(|there| there.eq_ignore_ascii_case(name)) && !ends_in_letter(&text[..*at])
-    })
-}
-
-fn ends_in_letter(text: &[u8]) -> bool {
-    text.last()
-        .is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_and_words_of_hiv_are_known_however_they_are_written() {
-        assert!(is_code_of_hiv("J18.9; b 20.1") && !is_code_of_hiv("O98,7") && is_code_of_hiv("o98.7"));
-        assert!(!is_code_of_hiv("J18.9;A15.0"));
-        assert!(names_hiv("Lao phổi/hiv(+)") && names_hiv("AIDS") && !names_hiv("Chiva; naids"));
-        assert!(!names_hiv("HIVậ") && names_hiv("đã hiv"));
-    }
 }

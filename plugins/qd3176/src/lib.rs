@@ -15,6 +15,7 @@ mod checkin;
 mod claim;
 mod claim_facts;
 mod claim_item;
+mod classes;
 mod codes;
 mod condition;
 mod coverage;
@@ -232,11 +233,7 @@ fn map_visit<'a>(source: &Source<'a>, mut draft: Draft<'a>) -> Outcome {
     }
     people::practitioners(source, draft_ref);
 
-    let classes = if hiv::is_concerned(source) {
-        vec!["hiv".to_owned()]
-    } else {
-        Vec::new()
-    };
+    let classes = classes::of(source);
     Outcome::Mapped(Mapped {
         visit: VisitInfo {
             facility: source.facility.to_owned(),

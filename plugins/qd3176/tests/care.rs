@@ -147,6 +147,25 @@ fn whatever_tells_of_hiv_protects_the_visit() {
         ("XML2", json!({"TEN_THUOC": "TDF/3TC", "NGUON_CTRA": "1"})),
         ("XML2", json!({"TEN_THUOC": "Tenofovir + Lamivudine"})),
         ("XML2", json!({"TEN_THUOC": "Tenofovir", "NGUON_CTRA": "3"})),
+        ("XML3", json!({"MA_BENH": "Z21"})),
+        ("XML3", json!({"TEN_DICH_VU": "HIV khẳng định"})),
+        ("XML4", json!({"TEN_CHI_SO": "HIV Ab", "GIA_TRI": "Dương tính"})),
+        ("XML4", json!({"TEN_CHI_SO": "HIV Ag/Ab", "GIA_TRI": "12.5"})),
+        (
+            "XML4",
+            json!({"TEN_CHI_SO": "Tải lượng HIV", "KET_LUAN": "Không phát hiện"}),
+        ),
+        (
+            "XML4",
+            json!({"TEN_CHI_SO": "Kết luận chung", "MO_TA": "Phù hợp nhiễm HIV"}),
+        ),
+        ("XML5", json!({"DIEN_BIEN_LS": "BN HIV đang điều trị"})),
+        ("XML8", json!({"TOMTAT_KQ": "HIV (+)"})),
+        ("XML12", json!({"KET_QUA_KHAM": "Nhiễm HIV giai đoạn II"})),
+        (
+            "XML13",
+            json!({"HUONG_DIEU_TRI": "Chuyển phòng khám ngoại trú HIV/AIDS"}),
+        ),
     ] {
         assert!(is_protected(&with_table(table, row.clone())), "{table} {row}");
     }
@@ -163,6 +182,14 @@ fn what_treats_other_diseases_too_does_not_protect_alone() {
         ("XML2", json!({"TEN_THUOC": "Amoxicillin", "NGUON_CTRA": "3"})),
         ("XML15", json!({"PHANLOAI_LAO_VITRI": "1"})),
         ("XML7", json!({"CHAN_DOAN_RV": "Chiva"})),
+        ("XML3", json!({"TEN_DICH_VU": "HIV Ab test nhanh"})),
+        ("XML4", json!({"TEN_CHI_SO": "HIV Ab", "GIA_TRI": "Âm tính"})),
+        (
+            "XML4",
+            json!({"TEN_CHI_SO": "HIV Ab", "GIA_TRI": "0.08", "KET_LUAN": "Không phản ứng"}),
+        ),
+        ("XML4", json!({"TEN_CHI_SO": "HIV Ab"})),
+        ("XML8", json!({"TOMTAT_KQ": "HIV, HBsAg: âm tính"})),
     ] {
         assert!(!is_protected(&with_table(table, row.clone())), "{table} {row}");
     }
@@ -170,4 +197,15 @@ fn what_treats_other_diseases_too_does_not_protect_alone() {
     let again = twice["XML2"][0].clone();
     twice["XML2"].as_array_mut().unwrap().push(again);
     assert!(!is_protected(&twice), "the same drug twice is one");
+}
+
+#[test]
+fn other_classes_are_told_by_codes_and_an_ended_pregnancy_by_its_field() {
+    let classes = |visit: Value| mapped(&visit, R4).visit.classes;
+    let coded = |codes: &str| classes(with(bare(), json!({"MA_BENH_CHINH": codes})));
+    assert_eq!(coded("F20.0"), ["mental"]);
+    assert_eq!(coded("B20.1;A53.9"), ["hiv", "sti"]);
+    assert_eq!(coded("J18.9"), [""; 0]);
+    let ended = |code: &str| classes(with_table("XML7", json!({"MA_DINH_CHI_THAI": code})));
+    assert_eq!((ended("1"), ended("0")), (vec!["abortion".to_owned()], vec![]));
 }
