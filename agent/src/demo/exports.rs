@@ -1,8 +1,8 @@
 //! Invented QĐ 3176 exports: what a hospital's system would write, about people who do not exist.
 //!
-//! For training, tests and benches. The same options give the same bytes on every machine and in every year: nothing
-//! here reads a clock, a locale or a random source. A visit's content depends on the seed and its number only, and its
-//! `MA_LK` holds both, so no two visits ever share one.
+//! Five tables a visit or, by a switch, all sixteen. For training, tests and benches. The same options give the same
+//! bytes on every machine and in every year: nothing here reads a clock, a locale or a random source. A visit's content
+//! depends on the seed and its number only, and its `MA_LK` holds both, so no two visits ever share one.
 
 use std::io::{self, Write};
 
@@ -98,7 +98,7 @@ pub enum Fate {
 pub struct Visit {
     /// `MA_LK`.
     pub key: String,
-    /// `XML1` first.
+    /// `XML1` first; a check-in has none.
     pub tables: Vec<Table>,
 }
 
