@@ -36,6 +36,9 @@ pub struct Options {
     /// Bao nhiêu lượt khám / how many visits
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     visits: u32,
+    /// Cả mười sáu bảng, không chỉ XML1 đến XML5 / all sixteen tables, not only XML1 to XML5
+    #[arg(long)]
+    all_tables: bool,
     /// Giữ lại mọi thứ trong thư mục này / keep everything in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -72,6 +75,7 @@ async fn story(options: &Options, dir: &Path) -> Result<Exit, Failure> {
 
     let made = exports::Options {
         visits: options.visits as usize,
+        all_tables: options.all_tables,
         ..exports::Options::demo()
     };
     let files: Vec<ExportFile> = exports::generate(&made).collect();

@@ -19,7 +19,7 @@ pub(crate) fn one_visit(seed: u64) -> ExportFile {
 /// One odd file. With the same seed its first visit is that of [`one_visit`], in another wrapping.
 pub(crate) fn odd(seed: u64, oddity: Oddity) -> ExportFile {
     let visits = match oddity {
-        Oddity::ManyRecords => 3,
+        Oddity::ManyRecords | Oddity::Hiv => 3,
         Oddity::WrongCount | Oddity::SignedMany => 2,
         _ => 1,
     };

@@ -1,18 +1,24 @@
 //! Invented QĐ 3176 exports: what a hospital's system would write, about people who do not exist.
 //!
-//! For training, tests and benches. The same options give the same bytes on every machine and in every year: nothing
-//! here reads a clock, a locale or a random source. A visit's content depends on the seed and its number only, and its
-//! `MA_LK` holds both, so no two visits ever share one.
+//! Five tables a visit or, by a switch, all sixteen. For training, tests and benches. The same options give the same
+//! bytes on every machine and in every year: nothing here reads a clock, a locale or a random source. A visit's content
+//! depends on the seed and its number only, and its `MA_LK` holds both, so no two visits ever share one.
 
 use std::io::{self, Write};
 
 use fastrand::Rng;
 
+mod alone;
 mod calendar;
 mod catalogue;
 mod envelope;
 mod odd;
+mod papers;
 mod people;
+mod programmes;
+mod referral;
+mod story;
+mod table;
 mod tables;
 mod visit;
 
@@ -20,7 +26,8 @@ pub use calendar::{Day, Minute};
 pub use odd::{Breakage, Oddity};
 
 use envelope::Shape;
-use tables::Style;
+use story::Wish;
+use table::Style;
 use visit::Course;
 
 /// What to invent.
@@ -34,6 +41,8 @@ pub struct Options {
     pub first_day: Day,
     /// `MACSKCB`, five characters.
     pub facility: String,
+    /// All sixteen national tables, each where a visit calls for it; else XML1 to XML5 only.
+    pub all_tables: bool,
     /// Adds one file for each [`Breakage`].
     pub broken: bool,
     /// Adds one file for each of these, while `visits` leaves room for it.
@@ -89,7 +98,7 @@ pub enum Fate {
 pub struct Visit {
     /// `MA_LK`.
     pub key: String,
-    /// `XML1` first.
+    /// `XML1` first; a check-in has none.
     pub tables: Vec<Table>,
 }
 
@@ -136,10 +145,18 @@ pub fn generate(options: &Options) -> impl Iterator<Item = ExportFile> + '_ {
     })
 }
 
-/// Visits without any wrapping: the fast path for benches.
+/// Visits of five tables without any wrapping: the fast path for benches.
 pub fn many(seed: u64, visits: u64) -> impl Iterator<Item = Visit> {
-    let options = Options::plain(seed, 0);
-    (0..visits).map(move |number| Visit::invent(&options, number))
+    (0..visits).map(nth(Options::plain(seed, 0)))
+}
+
+/// Visits of all sixteen tables, without any wrapping.
+pub fn many_of_all_tables(seed: u64, visits: u64) -> impl Iterator<Item = Visit> {
+    (0..visits).map(nth(Options::all_tables(seed, 0)))
+}
+
+fn nth(options: Options) -> impl Fn(u64) -> Visit {
+    move |number| Visit::invent(&options, number)
 }
 
 /// One large file of so many visits, written as it is made: memory stays flat.
@@ -161,16 +178,29 @@ impl Options {
             visits,
             first_day: Day::new(2026, 1, 5).expect("5 January 2026 is a day"),
             facility: "79999".to_owned(),
+            all_tables: false,
             broken: false,
             oddities: Vec::new(),
         }
+    }
+
+    /// Textbook files of all sixteen tables, one visit each.
+    pub fn all_tables(seed: u64, visits: usize) -> Self {
+        Self {
+            all_tables: true,
+            ..Self::plain(seed, visits)
+        }
+    }
+
+    fn wish(&self) -> Wish {
+        if self.all_tables { Wish::All } else { Wish::Five }
     }
 
     /// What the demonstration shows: every oddity and every breakage among textbook files.
     pub fn demo() -> Self {
         Self {
             broken: true,
-            oddities: Oddity::ALL.to_vec(),
+            oddities: Oddity::USUAL.to_vec(),
             ..Self::plain(3176, 40)
         }
     }
@@ -178,11 +208,11 @@ impl Options {
 
 impl Visit {
     fn invent(options: &Options, number: u64) -> Self {
-        Self::tweaked(options, number, Style::default(), |_| {})
+        Self::tweaked(options, number, options.wish(), Style::default(), |_| {})
     }
 
-    fn tweaked(options: &Options, number: u64, style: Style, tweak: impl FnOnce(&mut Course)) -> Self {
-        let mut course = Course::invent(options.seed, number, options.first_day, &options.facility);
+    fn tweaked(options: &Options, number: u64, wish: Wish, style: Style, tweak: impl FnOnce(&mut Course)) -> Self {
+        let mut course = Course::invent(options.seed, number, options.first_day, &options.facility, wish);
         tweak(&mut course);
         let tables = tables::write(&course, style)
             .into_iter()

@@ -28,6 +28,11 @@ impl Day {
         Self(self.0 + days)
     }
 
+    /// How many days it is later.
+    pub fn days_since(self, other: Self) -> i64 {
+        self.0 - other.0
+    }
+
     /// This time on this day.
     pub fn at(self, hour: u32, minute: u32) -> Minute {
         Minute(self.0 * MINUTES_A_DAY + i64::from(hour) * 60 + i64::from(minute))

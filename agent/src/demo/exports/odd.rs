@@ -1,7 +1,10 @@
 //! Files as hospitals really send them: odd but readable, and a few that are broken on purpose.
 
+use vhr_core::spoiled::Encoding;
+
 use super::envelope::{self, Shape};
-use super::tables::Style;
+use super::story::{Sign, Wish};
+use super::table::Style;
 use super::{ExpectedVisit, Fate, Options, Table, Visit};
 
 /// A way in which a readable file differs from the textbook. All its visits must arrive.
@@ -33,6 +36,18 @@ pub enum Oddity {
     Signed,
     /// A facility signature around two visits.
     SignedMany,
+    /// Free text in TCVN3.
+    Tcvn3,
+    /// Free text in VNI.
+    Vni,
+    /// Free text that is UTF-8, read as windows-1252 and written again.
+    Mojibake,
+    /// Free text with its marks apart.
+    Decomposed,
+    /// Three visits of people with HIV: one tells by diagnosis, drugs and XML6, one by Z21 alone, one by its drugs alone.
+    Hiv,
+    /// The sums of XML1 are not those of the lines: FHIR takes the visit, its claim has to wait for a person.
+    WrongSum,
 }
 
 /// A file that is broken on purpose, and must cost no more than the visit it breaks.
@@ -54,7 +69,7 @@ pub enum Breakage {
 
 impl Oddity {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::ManyRecords,
         Self::WrongCount,
         Self::Inline,
@@ -68,7 +83,16 @@ impl Oddity {
         Self::YearOnlyBirth,
         Self::Signed,
         Self::SignedMany,
+        Self::Tcvn3,
+        Self::Vni,
+        Self::Mojibake,
+        Self::Decomposed,
+        Self::Hiv,
+        Self::WrongSum,
     ];
+
+    /// Those that change nothing but the wrapping: what comes in every day, and what the demonstration shows.
+    pub const USUAL: &[Self] = Self::ALL.split_at(13).0;
 
     pub(super) fn note(self) -> &'static str {
         match self {
@@ -85,12 +109,18 @@ impl Oddity {
             Self::YearOnlyBirth => "only the year of birth is known",
             Self::Signed => "signed, one visit",
             Self::SignedMany => "signed, two visits",
+            Self::Tcvn3 => "text in TCVN3",
+            Self::Vni => "text in VNI",
+            Self::Mojibake => "text read as windows-1252",
+            Self::Decomposed => "marks apart from their letters",
+            Self::Hiv => "three people with HIV",
+            Self::WrongSum => "the sums are not those of the lines",
         }
     }
 
     pub(super) fn visits(self) -> usize {
         match self {
-            Self::ManyRecords => 3,
+            Self::ManyRecords | Self::Hiv => 3,
             Self::WrongCount | Self::SignedMany => 2,
             _ => 1,
         }
@@ -101,10 +131,20 @@ impl Oddity {
         let style = Style {
             cdata: self == Self::Cdata,
             crlf: self == Self::Crlf,
+            spoiled: self.encoding(),
         };
+        let first = numbers.start;
         let mut visits: Vec<Visit> = numbers
             .map(|number| {
-                Visit::tweaked(options, number, style, |course| {
+                let wish = match (self, number - first) {
+                    (Self::Hiv, 0) => Wish::Hiv(Sign::Care),
+                    (Self::Hiv, 1) => Wish::Hiv(Sign::FurtherCode),
+                    (Self::Hiv, _) => Wish::Hiv(Sign::Drugs),
+                    // Their subject is what only a claim has.
+                    (Self::WrongSum | Self::OtherOrder, _) => Wish::Five,
+                    _ => options.wish(),
+                };
+                Visit::tweaked(options, number, wish, style, |course| {
                     if self == Self::YearOnlyBirth {
                         course.person.birth_year_only = true;
                     }
@@ -114,6 +154,7 @@ impl Oddity {
         match self {
             Self::OtherOrder => visits.iter_mut().for_each(|visit| visit.tables.reverse()),
             Self::UnknownTable => visits.iter_mut().for_each(add_unknown_table),
+            Self::WrongSum => visits.iter_mut().for_each(add_to_the_sums),
             _ => {}
         }
         let shape = Shape {
@@ -130,6 +171,18 @@ impl Oddity {
             envelope::file(shape, &options.facility, options.first_day, &visits),
             expected,
         )
+    }
+}
+
+impl Oddity {
+    fn encoding(self) -> Option<Encoding> {
+        match self {
+            Self::Tcvn3 => Some(Encoding::Tcvn3),
+            Self::Vni => Some(Encoding::Vni),
+            Self::Mojibake => Some(Encoding::Mojibake),
+            Self::Decomposed => Some(Encoding::Decomposed),
+            _ => None,
+        }
     }
 }
 
@@ -166,7 +219,7 @@ impl Breakage {
 
     pub(super) fn write(self, options: &Options, numbers: std::ops::Range<u64>) -> (Vec<u8>, Vec<ExpectedVisit>) {
         let mut visits: Vec<Visit> = numbers
-            .map(|number| Visit::tweaked(options, number, Style::default(), |_| {}))
+            .map(|number| Visit::tweaked(options, number, Wish::Five, Style::default(), |_| {}))
             .collect();
         let mut expected: Vec<_> = visits.iter().map(|visit| ExpectedVisit::whole(&visit.key)).collect();
         let broken = match self {
@@ -203,6 +256,15 @@ fn add_unknown_table(visit: &mut Visit) {
     let key = &visit.key;
     let xml = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BANG_MOI>\n<MA_LK>{key}</MA_LK>\n</BANG_MOI>\n");
     visit.tables.push(Table { name: "XML16", xml });
+}
+
+/// A digit before each sum: ten times as much, or more.
+fn add_to_the_sums(visit: &mut Visit) {
+    for table in visit.tables.iter_mut().filter(|table| table.name == "XML1") {
+        for name in ["T_TONGCHI_BV", "T_TONGCHI_BH", "T_BHTT"] {
+            table.xml = table.xml.replace(&format!("<{name}>"), &format!("<{name}>1"));
+        }
+    }
 }
 
 fn cut_table(visit: &mut Visit, name: &str) {

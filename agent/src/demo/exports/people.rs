@@ -78,6 +78,11 @@ impl Person {
         }
     }
 
+    /// Age in whole years, as far as anybody asks.
+    pub(super) fn years(&self, today: Day) -> i64 {
+        today.days_since(self.born) / 365
+    }
+
     /// `NGAY_SINH`: twelve digits, unknown parts as zeros.
     pub(super) fn birth(&self) -> String {
         let (year, ..) = self.born.civil();
@@ -127,7 +132,7 @@ fn cards(rng: &mut Rng, serial: u64, years: i64, today: Day, facility: &str) -> 
         .collect()
 }
 
-fn name(rng: &mut Rng, female: bool) -> String {
+pub(super) fn name(rng: &mut Rng, female: bool) -> String {
     let middle = if female {
         pick(rng, MIDDLE_FEMALE)
     } else {

@@ -6,8 +6,11 @@
 use fastrand::Rng;
 
 use super::calendar::{Day, Minute};
-use super::catalogue::{BED, CASES, Case, DRUGS, Drug, EXAM, Index, SERVICES, SUPPLIES, Service, Value};
+use super::catalogue::{
+    BED, CASES, Case, DRUGS, Drug, EXAM, IMPLANT, Index, SERVICES, SUPPLIES, Service, TRANSPORT, Value,
+};
 use super::people::{Person, pick};
+use super::story::{More, Sign, Story, Wish};
 
 /// What happened from arrival to payment.
 pub(super) struct Course {
@@ -29,6 +32,7 @@ pub(super) struct Course {
     pub(super) services: Vec<ServiceLine>,
     pub(super) results: Vec<ResultLine>,
     pub(super) notes: Vec<Note>,
+    pub(super) more: Option<More>,
     /// This hospital's system writes `.00` behind whole amounts.
     pub(super) always_decimals: bool,
 }
@@ -80,7 +84,7 @@ pub(super) struct Money {
 
 impl Course {
     /// The visit with this number. Each has a generator of its own, so a visit does not change with its neighbours.
-    pub(super) fn invent(seed: u64, index: u64, first_day: Day, facility: &str) -> Self {
+    pub(super) fn invent(seed: u64, index: u64, first_day: Day, facility: &str, wish: Wish) -> Self {
         let mut rng = Rng::with_seed(mixed(seed, index));
         let rng = &mut rng;
         let arrived = first_day
@@ -91,8 +95,16 @@ impl Course {
         let number = if index % 5 == 4 { index - 3 } else { index };
         let mut person_rng = Rng::with_seed(mixed(!seed, number));
         let person = Person::invent(&mut person_rng, number, first_day, facility);
-        let case = &CASES[rng.usize(0..CASES.len())];
-        let nights = if case.may_be_admitted && rng.bool() {
+        let more = More::invent(
+            wish,
+            &mut Rng::with_seed(mixed(seed.rotate_left(32), !index)),
+            &person,
+            first_day,
+        );
+        let story = more.as_ref().map_or(Story::Usual, |more| more.story);
+        let usual = &CASES[rng.usize(0..CASES.len())];
+        let case = story.case().unwrap_or(usual);
+        let nights = if case.may_be_admitted && (story.stays() || rng.bool()) {
             rng.i64(2..6)
         } else {
             0
@@ -120,14 +132,19 @@ impl Course {
             services: Vec::new(),
             results: Vec::new(),
             notes: Vec::new(),
+            more,
             always_decimals: rng.u32(0..4) == 0,
         };
+        if course.exempt_since().is_some() {
+            course.benefit = Some(100);
+        }
         course.examine(rng);
         if nights > 0 {
             course.nurse(rng, nights)
         } else {
             course.left = course.prescribe(rng).plus(10)
         }
+        course.hand_over();
         course.paid = course.left.plus(rng.i64(0..40));
         course
     }
@@ -203,8 +220,24 @@ impl Course {
             let ordered = self.arrived.day().plus(1).at(8, 5);
             self.serve(&SERVICES[supply], nights, ordered, ordered.plus(25), None);
         }
+        if self.story() == Story::Surgery {
+            let ordered = self.arrived.plus(150);
+            self.serve(&SERVICES[IMPLANT], 1, ordered, ordered.plus(25), None);
+        }
         let bed = self.admitted.unwrap_or(self.arrived);
         self.serve(&SERVICES[BED], nights, bed, bed, Some(self.left));
+    }
+
+    /// Drugs of a programme to take home, and the way to the next hospital.
+    fn hand_over(&mut self) {
+        if self.story() == Story::Hiv(Sign::Drugs) {
+            let drug = &DRUGS[ANTIRETROVIRAL];
+            let dose = format!("1 {}/lần * 1 lần/ngày * 30 ngày", drug.unit);
+            self.dispense(drug, 30, dose, self.left.plus(-8), self.left.plus(-2));
+        }
+        if self.more(|more| more.to.is_some()) {
+            self.serve(&SERVICES[TRANSPORT], 24, self.left, self.left, None);
+        }
     }
 
     fn prescribe_first(&self) -> Minute {
@@ -310,3 +343,5 @@ fn mixed(seed: u64, index: u64) -> u64 {
 }
 
 const VISITS_A_DAY: u64 = 400;
+/// Its position in `DRUGS`.
+const ANTIRETROVIRAL: usize = 11;
