@@ -25,3 +25,4 @@ mod replay;
 mod secrecy;
 mod story;
 mod survival;
+mod versions;

@@ -8,6 +8,7 @@
 //! - [`spoiled`]: what its text says, where it came in the wrong encoding;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
 //! - [`rules`]: what is wrong with it before it is sent;
+//! - [`diff`]: what a newer version of it says differently;
 //! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
 //! - [`status`], [`control`], [`outage`]: what is told about it.
 
@@ -16,6 +17,7 @@ pub mod bundle;
 pub mod config;
 pub mod control;
 pub mod delivery;
+pub mod diff;
 pub mod id;
 pub mod line;
 pub mod outage;
