@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod checkin;
 mod cli;
 mod crash;
 mod damage;
