@@ -21,7 +21,10 @@ fn versions(seed: u64) -> (Vec<u8>, Vec<u8>) {
     let (before, rest) = paid.split_once("<PP_DIEU_TRI>").unwrap();
     let (_, after) = rest.split_once("</PP_DIEU_TRI>").unwrap();
     let corrected = format!("{before}<PP_DIEU_TRI>{CORRECTED}</PP_DIEU_TRI>{after}");
-    (unpaid.into_bytes(), corrected.into_bytes())
+    // Written with its marks apart it says the same.
+    assert!(corrected.contains("Uống thuốc"));
+    let spoiled = corrected.replace("Uống thuốc", "Uo\u{302}\u{301}ng thuo\u{302}\u{301}c");
+    (unpaid.into_bytes(), spoiled.into_bytes())
 }
 
 fn fields(shown: &Value) -> Vec<&str> {

@@ -247,3 +247,130 @@ fn line(difference: &Difference) -> String {
         What::RowRemoved => format!("{table} {row} không còn dòng này (row taken out){}", of(old)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vhr_core::delivery::State;
+
+    use super::*;
+    use crate::journal::{Counts, First, Stood};
+    use crate::keys::Keys;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(1_764_000_000_000 + ms)
+    }
+
+    fn id(record: u8) -> RecordId {
+        RecordId::from_bytes([record; 16])
+    }
+
+    fn row(record: u8, visit: [u8; 16]) -> RecordRow {
+        RecordRow {
+            record: id(record),
+            seq: 1,
+            offset: 0,
+            length: 0,
+            size: 0,
+            visit,
+            content: [record; 16],
+            signed: false,
+            shares: vec![],
+        }
+    }
+
+    fn accepted(record: u8, order: u64, endpoint: &str, visit: [u8; 16]) -> Entry {
+        Entry::Accepted(Accepted {
+            export: ExportId::from_bytes([record; 32]),
+            at: at(0),
+            source: "his".into(),
+            plugin: None,
+            counts: Counts::default(),
+            deliveries: vec![First {
+                endpoint: EndpointId::new(endpoint),
+                seqs: vec![1],
+                state: State::new(at(0)),
+            }],
+            records: vec![row(record, visit)],
+            order,
+            superseded: vec![],
+        })
+    }
+
+    fn standing(record: u8, order: u64, visit: [u8; 16]) -> Entry {
+        Entry::Standing(Standing {
+            export: ExportId::from_bytes([record; 32]),
+            accepted_at: at(0),
+            source: "his".into(),
+            plugin: None,
+            counts: Counts::default(),
+            closed: vec![],
+            records: vec![Stood {
+                order,
+                row: row(record, visit),
+                key: None,
+                deliveries: vec![(EndpointId::new("vhr"), State::new(at(0)))],
+                earlier: vec![],
+            }],
+            rests_since: None,
+            released: None,
+        })
+    }
+
+    fn item(record: u8, endpoint: &str) -> Item {
+        Item {
+            id: format!("{}@{endpoint}", id(record)),
+            file: String::new(),
+            locator: String::new(),
+            key: "79999/LK1".into(),
+            accepted_at: String::new(),
+            state: "waiting".into(),
+            detail: None,
+            text: String::new(),
+            history: Vec::new(),
+            before: None,
+        }
+    }
+
+    /// Which record each of these is compared with, after these entries.
+    fn before(entries: &[Entry], keyed: &Keyed, mut items: Vec<Item>) -> Vec<Option<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::existing(folder.path(), Keys::generate(at(0)));
+        let mut versions = Versions::of(&items, keyed);
+        entries.iter().for_each(|entry| versions.note(entry));
+        versions.compare(&spool, keyed, &mut items);
+        let told = items.into_iter().map(|item| {
+            let before = item.before?;
+            assert!(before.note.unwrap().en.contains("not kept"), "there are no copies");
+            Some(before.record)
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn the_version_before_is_the_newest_older_one_of_the_visit_at_the_same_endpoint() {
+        let keyed = Keys::generate(at(0)).keyed();
+        let (visit, other) = (keyed.visit("79999", "LK1"), keyed.visit("79999", "LK2"));
+        let entries = [
+            // Told out of order, as after a compaction.
+            accepted(4, 9, "vhr", visit),
+            accepted(3, 8, "insurance", visit),
+            standing(2, 5, visit),
+            accepted(1, 2, "vhr", visit),
+            accepted(5, 7, "vhr", other),
+        ];
+        let asked = || vec![item(4, "vhr"), item(2, "vhr"), item(1, "vhr"), item(3, "insurance")];
+        let name = |record: u8| Some(id(record).to_string());
+        assert_eq!(before(&entries, &keyed, asked()), [name(2), name(1), None, None]);
+
+        // Made anew by a newer plugin, it is still the same version.
+        let moved = Entry::Moved {
+            export: ExportId::from_bytes([2; 32]),
+            at: at(1),
+            rows: vec![(id(2), row(9, visit))],
+            order: 20,
+        };
+        let entries: Vec<Entry> = entries.into_iter().chain([moved]).collect();
+        let asked = vec![item(4, "vhr"), item(9, "vhr")];
+        assert_eq!(before(&entries, &keyed, asked), [name(9), name(1)]);
+    }
+}
