@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod checkin;
 mod cli;
 mod crash;
 mod damage;
@@ -25,3 +26,4 @@ mod replay;
 mod secrecy;
 mod story;
 mod survival;
+mod versions;

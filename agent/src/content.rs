@@ -34,6 +34,10 @@ impl Content {
             (Kind::Bhxh { .. }, ClaimForm::Envelope { why }) => record
                 .envelope
                 .map_or(Self::Nothing, |envelope| Self::Claim(envelope, Some(why))),
+            (Kind::Bhxh { .. }, ClaimForm::CheckIn { why: None }) => Self::Claim(spool.export_bytes(export)?, None),
+            (Kind::Bhxh { .. }, ClaimForm::CheckIn { why }) => record
+                .envelope
+                .map_or(Self::Nothing, |document| Self::Claim(document, why)),
             (Kind::Bhxh { .. }, ClaimForm::SignedSeveral | ClaimForm::None) => Self::Nothing,
         })
     }

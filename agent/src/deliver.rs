@@ -177,11 +177,11 @@ impl Courier {
             let taken = if room > 0 && settling.len() < SETTLING && !*stop.borrow() {
                 // A record that finds no room holds back those behind it: else it might wait for ever.
                 let mut full = false;
-                let takes_claims = self.wire.takes() == Takes::Claim;
+                let shares = matches!(self.wire.takes(), Takes::Bundle(_));
                 let may_go = |place: &RecordPlace| {
                     let size = u64::from(place.row.size);
                     full |= shared.bytes > 0 && shared.bytes + size > MEMORY;
-                    let goes = !full && (takes_claims || shared.reserve(&place.row.shares));
+                    let goes = !full && (!shares || shared.reserve(&place.row.shares));
                     if goes {
                         shared.bytes += size;
                     }
@@ -331,7 +331,9 @@ impl Courier {
             (Takes::Bundle(profile), _) => (record.bundles.remove(profile).map(String::into_bytes), None),
             (Takes::Claim, ClaimForm::AsReceived) => (Some(self.spool.export_bytes(place.export)?), None),
             (Takes::Claim, ClaimForm::Envelope { why }) => (record.envelope, Some(why)),
-            (Takes::Claim, ClaimForm::SignedSeveral | ClaimForm::None) => (None, None),
+            (Takes::CheckIn, ClaimForm::CheckIn { why: None }) => (Some(self.spool.export_bytes(place.export)?), None),
+            (Takes::CheckIn, ClaimForm::CheckIn { why }) => (record.envelope, why),
+            (Takes::Claim | Takes::CheckIn, _) => (None, None),
         };
         Ok(Ok(Parcel {
             delivery: taken.id.clone(),

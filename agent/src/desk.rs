@@ -288,6 +288,7 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
         detail: Some(state),
         text,
         history: Vec::new(),
+        before: None,
     })
 }
 
@@ -325,6 +326,7 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
                 |at| format!("{} ({why})", queue.closed_for(*at, aside.seq)),
             ),
             history: Vec::new(),
+            before: None,
         };
         (aside.seq, item)
     };

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use vhr_core::config;
+use vhr_core::config::{self, Lane};
 use vhr_core::id::DeliveryId;
 use vhr_core::retry::{Failure, FailureKind, Outcome};
 use vhr_core::time::Timestamp;
@@ -109,6 +109,8 @@ pub enum Takes<'a> {
     Bundle(&'a str),
     /// The claim file.
     Claim,
+    /// The document of a check-in.
+    CheckIn,
 }
 
 /// An endpoint's interface.
@@ -117,7 +119,7 @@ pub enum Wire {
     /// HL7 FHIR.
     Fhir(Box<fhir::Fhir>),
     /// The insurance gateway.
-    Bhxh(Box<bhxh::Bhxh>),
+    Bhxh(Arc<bhxh::Bhxh>, Lane),
 }
 
 impl Wire {
@@ -136,10 +138,23 @@ impl Wire {
                 password,
                 standard,
                 signed: _,
-            } => Self::Bhxh(Box::new(bhxh::Bhxh::new(
-                client, endpoint, username, password, *standard,
-            )?)),
+                check_in_path,
+                lane,
+            } => {
+                let functions = bhxh::Functions::of(*standard, check_in_path.as_deref());
+                let gateway = bhxh::Bhxh::new(client, endpoint, username, password, &functions)?;
+                Self::Bhxh(Arc::new(gateway), *lane)
+            }
         })
+    }
+
+    /// The line for check-ins to the same gateway, where this is one: in the same session, for a second login may end the
+    /// first.
+    pub fn check_ins(&self) -> Option<Self> {
+        match self {
+            Self::Fhir(_) => None,
+            Self::Bhxh(gateway, _) => Some(Self::Bhxh(Arc::clone(gateway), Lane::CheckIns)),
+        }
     }
 
     /// All that keeps an endpoint from being used, for `check`.
@@ -160,7 +175,8 @@ impl Wire {
     pub fn takes(&self) -> Takes<'_> {
         match self {
             Self::Fhir(fhir) => Takes::Bundle(fhir.profile()),
-            Self::Bhxh(_) => Takes::Claim,
+            Self::Bhxh(_, Lane::Claims) => Takes::Claim,
+            Self::Bhxh(_, Lane::CheckIns) => Takes::CheckIn,
         }
     }
 
@@ -168,7 +184,7 @@ impl Wire {
     pub async fn send(&self, parcel: &Parcel) -> Outcome {
         match self {
             Self::Fhir(fhir) => fhir.send(parcel).await,
-            Self::Bhxh(bhxh) => bhxh.send(parcel).await,
+            Self::Bhxh(bhxh, lane) => bhxh.send(parcel, *lane).await,
         }
     }
 }

@@ -27,7 +27,7 @@ mod tests;
 use std::io::Read;
 
 pub use cut::{Cut, Records};
-pub use envelope::{envelope, envelope_of_tables};
+pub use envelope::{check_in, envelope, envelope_of_tables};
 pub use fault::{Fault, FileFault, RecordFault};
 pub use open::{Opened, open};
 pub use rows::Row;
@@ -85,6 +85,8 @@ pub struct Survey {
     pub bom: bool,
     /// The end tag of the root was there. Without it the file was cut short, though perhaps between two records.
     pub complete: bool,
+    /// The file is the document of a check-in (XML0) by itself, and its one record.
+    pub check_in: bool,
     /// The `xmlns` attributes of the root, each with a blank before it, so that a record cut out of it still means the same.
     pub namespaces: String,
 }

@@ -63,7 +63,7 @@ impl Outages {
         let path = path(&config.storage.dir);
         let mut before = read(&config.storage.dir);
         let watched = |what: What, name: &str| match what {
-            What::Endpoint => config.endpoints.iter().any(|endpoint| endpoint.name == name),
+            What::Endpoint => config.line(name).is_some(),
             What::Source => config.sources.iter().any(|source| source.name == name),
             What::Agent | What::Disk => true,
         };

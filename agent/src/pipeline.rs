@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch as signal};
 use tokio::task::{JoinSet, spawn_blocking};
-use vhr_core::config::{self, Config, Kind, Source};
-use vhr_core::delivery::{ReasonKind, State};
+use vhr_core::config::{self, Config, Source};
 use vhr_core::id::{EndpointId, ExportId};
-use vhr_core::record::ClaimForm;
 use vhr_core::settle::Look;
 use vhr_core::time::Timestamp;
 
@@ -29,6 +27,7 @@ use crate::spool::{self, Index, Part, Spool};
 use crate::watch::{Found, PATIENCE, Sight, Watcher, patiently, unless_silent};
 use crate::{check, clock, control, intake, memory, report, signature, state};
 
+mod begin;
 mod build;
 mod mend;
 mod retire;
@@ -38,6 +37,7 @@ mod side;
 mod tests;
 mod upkeep;
 
+use begin::begin;
 use side::{Turn, take_in_all};
 
 pub use build::{Store, build, build_trusting, load_plugins, newest_plugin};
@@ -267,11 +267,11 @@ impl Agent {
     ) -> Result<(Index, Vec<Destination>), StepError> {
         let agent = Arc::clone(self);
         let mapped = spawn_blocking(move || {
-            let endpoints = &agent.config.endpoints;
+            let endpoints = agent.config.lines();
             let mut first = vec![Vec::new(); endpoints.len()];
             let index = agent.mapper.run(&agent.spool, export, &plugin, |head| {
                 for (endpoint, first) in endpoints.iter().zip(&mut first) {
-                    first.push(first_state(endpoint, head, now));
+                    first.push(begin(endpoint, head, now));
                 }
             })?;
             let destination = |(endpoint, first): (&config::Endpoint, _)| Destination {
@@ -320,31 +320,6 @@ impl Agent {
     fn done(&self, path: &Path, look: Look) -> bool {
         let seen = self.queue.seen(&self.path_digest(path)).ok().flatten();
         seen.is_some_and(|(size, modified, _)| size == look.size && modified == look.modified.millis())
-    }
-}
-
-/// The state in which a record's delivery to an endpoint begins; none: it does not go there.
-fn first_state(endpoint: &config::Endpoint, head: &vhr_core::record::Head, now: Timestamp) -> Option<State> {
-    if head.classes.iter().any(|class| endpoint.exclude.contains(class)) {
-        return None;
-    }
-    match (&endpoint.kind, &head.claim) {
-        (Kind::Bhxh { .. }, ClaimForm::None) => None,
-        (Kind::Bhxh { .. }, ClaimForm::SignedSeveral) => Some(State::park(
-            ReasonKind::SignedSeveral,
-            "Tệp đã ký có nhiều hồ sơ, cổng chỉ nhận từng hồ sơ: hãy xuất và ký lại mỗi hồ sơ một tệp. \
-             (The signed file holds several visits and the gateway takes one at a time: export and sign one file per visit.)"
-                .into(),
-            now,
-        )),
-        (Kind::Bhxh { .. }, _) if head.held.is_some() => {
-            let why = head.held.as_ref().map(ToString::to_string).unwrap_or_default();
-            Some(State::park(ReasonKind::Rules, why, now))
-        }
-        _ => Some(match endpoint.signed().withholds(head) {
-            Some(why) => State::park(ReasonKind::Unsigned, why.to_string(), now),
-            None => State::new(endpoint.schedule.next_window(now)),
-        }),
     }
 }
 
@@ -470,7 +445,7 @@ async fn deliver_what_is_due(agent: &Arc<Agent>, at_once: bool, stop: &signal::R
 /// What has to be put in order before anything is sent.
 async fn prepare(agent: &Arc<Agent>) -> Result<(), Error> {
     mend::orphans(agent).await?;
-    for endpoint in &agent.config.endpoints {
+    for endpoint in agent.config.lines() {
         let (id, schedule) = (EndpointId::new(&endpoint.name), endpoint.schedule.clone());
         let moved = agent
             .queue

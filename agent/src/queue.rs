@@ -127,8 +127,31 @@ pub struct Taken {
 pub struct Destination {
     /// Where to.
     pub endpoint: EndpointId,
-    /// The state in which each record's delivery begins; none: this record does not go there.
-    pub first: Vec<Option<State>>,
+    /// How each record's delivery begins.
+    pub first: Vec<Begin>,
+}
+
+/// How a record's delivery to an endpoint begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begin {
+    /// In this state.
+    In(State),
+    /// The same, but only where nothing of the visit is known.
+    IfNew(State),
+    /// Not at all: it may not go there. Older versions of the visit have no more to say all the same.
+    Excluded,
+    /// Not at all: it goes by another line, and is no version of what goes by this one.
+    OfAnotherLine,
+}
+
+impl Begin {
+    /// The state in which it begins, if it does.
+    pub fn state(&mut self) -> Option<&mut State> {
+        match self {
+            Self::In(state) | Self::IfNew(state) => Some(state),
+            Self::Excluded | Self::OfAnotherLine => None,
+        }
+    }
 }
 
 /// The queue.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vhr_core::config::{Config, Kind};
+use vhr_core::config::{self, Config, Kind};
 use vhr_core::outage::What;
 use vhr_core::said;
 use vhr_core::say::Language;
@@ -30,7 +30,12 @@ pub fn of_agent(agent: &Agent, running: bool, now: Timestamp) -> Status {
         source.seen = agent.seen(&source.name);
         source.trouble = agent.trouble(&source.name);
     }
-    for (endpoint, courier) in status.endpoints.iter_mut().zip(&agent.couriers) {
+    for courier in &agent.couriers {
+        let mut shown = status.endpoints.iter_mut();
+        // The line for check-ins is shown once it has some.
+        let Some(endpoint) = shown.find(|shown| shown.name == courier.endpoint().as_str()) else {
+            continue;
+        };
         let pulse = courier.pulse();
         endpoint.breaker = pulse.line.name(now).to_owned();
         endpoint.trouble = pulse.trouble;
@@ -65,7 +70,13 @@ pub fn of_queue(config: &Config, queue: &Queue, spool: &Spool, now: Timestamp) -
             ..Source::default()
         }
     });
-    let configured = config.endpoints.iter().map(|endpoint| Endpoint {
+    let known = queue.endpoints();
+    let used = |line: &config::Endpoint| {
+        config.endpoints.iter().any(|endpoint| endpoint.name == line.name)
+            || known.iter().any(|id| id.as_str() == line.name)
+    };
+    let lines = config.lines();
+    let configured = lines.iter().filter(|line| used(line)).map(|endpoint| Endpoint {
         name: endpoint.name.clone(),
         kind: match endpoint.kind {
             Kind::Fhir { .. } => "fhir".into(),
@@ -78,7 +89,7 @@ pub fn of_queue(config: &Config, queue: &Queue, spool: &Spool, now: Timestamp) -
     let gone = queue
         .endpoints()
         .into_iter()
-        .filter(|id| config.endpoints.iter().all(|e| e.name != id.as_str()));
+        .filter(|id| lines.iter().all(|line| line.name != id.as_str()));
     let gone = gone.map(|id| Endpoint {
         name: id.to_string(),
         breaker: "closed".into(),

@@ -25,6 +25,7 @@ use crate::record::Head;
 use crate::said;
 use crate::say::{Language, Said};
 use crate::schedule::Schedule;
+use crate::spread;
 
 pub use problem::Problem;
 pub use url::Url;
@@ -200,6 +201,10 @@ pub enum Kind {
         standard: Standard,
         /// Whether claim files have to be signed.
         signed: Signed,
+        /// The path for check-ins, where it is another than the standard's.
+        check_in_path: Option<String>,
+        /// What goes there by this line.
+        lane: Lane,
     },
 }
 
@@ -271,6 +276,16 @@ pub enum Standard {
     Qd3176,
 }
 
+/// What goes to a gateway by one of its lines: each has its own schedule, its own tries and its own versions of a visit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lane {
+    /// Claims, as the endpoint is scheduled.
+    #[default]
+    Claims,
+    /// Check-ins, at once.
+    CheckIns,
+}
+
 /// Whether the claim files that go to an endpoint have to be signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signed {
@@ -320,6 +335,20 @@ impl Signed {
 }
 
 impl Endpoint {
+    /// The line by which check-ins go to a gateway: at once, whatever its schedule. No endpoint of a configuration has such a
+    /// name.
+    pub fn check_ins(&self) -> Option<Self> {
+        let mut line = self.clone();
+        match &mut line.kind {
+            Kind::Bhxh { lane, .. } => *lane = Lane::CheckIns,
+            Kind::Fhir { .. } => return None,
+        }
+        line.name = format!("{}.check-in", self.name);
+        line.schedule = Schedule::Immediate;
+        line.seed = spread::seed(&[&self.seed.to_string(), "check-in"]);
+        Some(line)
+    }
+
     /// Whether what goes there has to be signed.
     pub fn signed(&self) -> Signed {
         match self.kind {
@@ -330,6 +359,17 @@ impl Endpoint {
 }
 
 impl Config {
+    /// The lines deliveries go by: every endpoint, and behind each gateway the one for its check-ins.
+    pub fn lines(&self) -> Vec<Endpoint> {
+        let each = |endpoint: &Endpoint| [Some(endpoint.clone()), endpoint.check_ins()];
+        self.endpoints.iter().flat_map(each).flatten().collect()
+    }
+
+    /// The line of this name.
+    pub fn line(&self, name: &str) -> Option<Endpoint> {
+        self.lines().into_iter().find(|line| line.name == name)
+    }
+
     /// The profiles FHIR endpoints ask for.
     pub fn profiles(&self) -> BTreeSet<&str> {
         let profiles = self.endpoints.iter().filter_map(|endpoint| match &endpoint.kind {

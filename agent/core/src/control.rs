@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::State;
+use crate::diff::Difference;
 use crate::id::{DeliveryId, ExportId};
 use crate::say::Said;
 use crate::status::Status;
@@ -139,6 +140,27 @@ pub struct Item {
     /// The steps it took, as far as they are known (deliveries only, when one is shown).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Past>,
+    /// What its record says otherwise than the version of the visit before it (deliveries only, when one is shown). The
+    /// command line adds it: values do not go through the socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+}
+
+/// The version of a visit that went to the endpoint before this one, and what this one says otherwise. For the person at
+/// this machine only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Its record.
+    pub record: String,
+    /// When its export was accepted, RFC 3339.
+    pub accepted_at: String,
+    /// By table and row.
+    pub differences: Vec<Difference>,
+    /// So many more there are.
+    pub more: usize,
+    /// Why they are not told, or what is to be said of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Said>,
 }
 
 /// A step that a delivery took.

@@ -9,6 +9,7 @@
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
 //! - [`structure`]: whether its resources are FHIR R4, and the profiles they keep;
 //! - [`rules`]: what is wrong with it before it is sent;
+//! - [`diff`]: what a newer version of it says differently;
 //! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
 //! - [`status`], [`control`], [`outage`]: what is told about it.
 
@@ -17,6 +18,7 @@ pub mod bundle;
 pub mod config;
 pub mod control;
 pub mod delivery;
+pub mod diff;
 pub mod id;
 pub mod line;
 pub mod outage;

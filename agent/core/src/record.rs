@@ -38,6 +38,12 @@ pub enum ClaimForm {
     },
     /// The export is signed and holds several visits: its bytes may not change, and the gateway takes one at a time.
     SignedSeveral,
+    /// No claim: the record holds the check-in table (XML0) alone, which has a path of its own at the gateway.
+    CheckIn {
+        /// What was done where the document is not the export itself, byte for byte. Shown in the receipt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// The plugin says that this visit is no claim.
     None,
 }
@@ -95,7 +101,8 @@ pub struct Record {
     pub head: Head,
     /// The transaction Bundle for each profile set that an endpoint asks for, canonical JSON.
     pub bundles: BTreeMap<String, String>,
-    /// The claim file, where the form is [`ClaimForm::Envelope`].
+    /// The claim file, where the form is [`ClaimForm::Envelope`], or the document of a [`ClaimForm::CheckIn`] that is not the
+    /// export itself.
     pub envelope: Option<Vec<u8>>,
 }
 

@@ -31,6 +31,7 @@ mod tests;
 pub use crate::config::Problem;
 pub use check::check;
 pub use pack::{File, Pack, shipped};
+pub use tables::field_name;
 pub use visit::Visit;
 
 use condition::Clause;

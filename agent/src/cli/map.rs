@@ -147,6 +147,8 @@ fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record, at: 
         ClaimForm::AsReceived => "as received".to_owned(),
         ClaimForm::Envelope { why } => why.clone(),
         ClaimForm::SignedSeveral => "signed, several visits: cannot be sent".to_owned(),
+        ClaimForm::CheckIn { why: None } => "check-in, as received".to_owned(),
+        ClaimForm::CheckIn { why: Some(why) } => format!("check-in, {why}"),
         ClaimForm::None => "none".to_owned(),
     };
     print(&format!(

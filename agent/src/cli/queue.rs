@@ -15,6 +15,7 @@ use crate::{clock, control, desk, pipeline};
 mod export;
 mod history;
 mod verify;
+mod versions;
 
 /// Of `queue`.
 #[derive(Debug, clap::Args)]
@@ -303,8 +304,9 @@ fn one(item: &Item) -> String {
         .and_then(|state| serde_json::to_string(state).ok())
         .unwrap_or_default();
     let history: String = item.history.iter().map(history::line).collect();
+    let before = item.before.as_ref().map(versions::lines).unwrap_or_default();
     format!(
-        "{}\n  hồ sơ (visit)      {}\n  tệp (file)         {}  {}\n  nhận (accepted)    {}\n  tình trạng (state) {}\n  {}\n  {detail}\n{history}",
+        "{}\n  hồ sơ (visit)      {}\n  tệp (file)         {}  {}\n  nhận (accepted)    {}\n  tình trạng (state) {}\n  {}\n  {detail}\n{history}{before}",
         item.id,
         item.key,
         plain(&item.file),

@@ -11,7 +11,7 @@ use vhr_core::record::Head;
 use super::*;
 use crate::journal::Entry;
 use crate::keys::Keys;
-use crate::queue::Destination;
+use crate::queue::{Begin, Destination};
 use crate::spool::{Index, RecordRow};
 
 const DONE: &str =
@@ -159,7 +159,7 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId) -> Delivery
     writer.finish(&index).unwrap();
     let destination = Destination {
         endpoint: endpoint.clone(),
-        first: vec![Some(State::new(clock::now()))],
+        first: vec![Begin::In(State::new(clock::now()))],
     };
     queue
         .accept(export, "his", None, &index, &[destination], clock::now())

@@ -1,7 +1,7 @@
 //! What a person knows and the agent cannot: that something arrived although no answer was seen, or has to be sent once more
 //! although it arrived.
 
-use vhr_core::config::{self, Kind};
+use vhr_core::config::{self, Kind, Lane};
 use vhr_core::control::Reply;
 use vhr_core::delivery::{Reason, ReasonKind, Receipt, Standing, State};
 use vhr_core::id::DeliveryId;
@@ -95,6 +95,10 @@ pub(super) async fn resend(
     }
     let mut found = by_key(desk, key)?;
     found.retain(|(id, _)| endpoint.is_none_or(|name| id.endpoint.as_str() == name));
+    // By its key a visit is meant, not that it once arrived: a check-in is named by its line.
+    if endpoint.is_none() && !key.contains('@') && found.iter().any(|(id, _)| !is_check_in(desk, id)) {
+        found.retain(|(id, _)| !is_check_in(desk, id));
+    }
     // Where no endpoint was named, those that have it are meant.
     let delivered = |row: &DeliveryRow| matches!(row.state, State::Delivered(_));
     if endpoint.is_none() && !key.contains('@') && found.iter().any(|(_, row)| delivered(row)) {
@@ -104,7 +108,7 @@ pub(super) async fn resend(
         return Ok(nothing(key));
     }
     let gateway = found.iter().find(|(id, row)| {
-        let kind = configured(desk, id.endpoint.as_str()).map(|endpoint| &endpoint.kind);
+        let kind = configured(desk, id.endpoint.as_str()).map(|endpoint| endpoint.kind);
         delivered(row) && matches!(kind, Some(Kind::Bhxh { .. }))
     });
     if let Some((id, _)) = gateway.filter(|_| !sure) {
@@ -172,7 +176,7 @@ fn would_send(desk: &Desk<'_>, id: &DeliveryId) -> (String, String) {
         let place = desk.queue.place(id.record).ok()??;
         let mut batch = desk.spool.batch(place.export).ok()?;
         let record = batch.record(id.record, place.row.offset, place.row.length).ok()?;
-        Content::of(desk.spool, place.export, record, endpoint).ok()
+        Content::of(desk.spool, place.export, record, &endpoint).ok()
     };
     let content = content().unwrap_or(Content::Nothing);
     let note = match &content {
@@ -182,8 +186,19 @@ fn would_send(desk: &Desk<'_>, id: &DeliveryId) -> (String, String) {
     (content.bytes().map(sha256_hex).unwrap_or_default(), note)
 }
 
-fn configured<'a>(desk: &Desk<'a>, name: &str) -> Option<&'a config::Endpoint> {
-    desk.config.endpoints.iter().find(|endpoint| endpoint.name == name)
+fn configured(desk: &Desk<'_>, name: &str) -> Option<config::Endpoint> {
+    desk.config.line(name)
+}
+
+fn is_check_in(desk: &Desk<'_>, id: &DeliveryId) -> bool {
+    let kind = configured(desk, id.endpoint.as_str()).map(|line| line.kind);
+    matches!(
+        kind,
+        Some(Kind::Bhxh {
+            lane: Lane::CheckIns,
+            ..
+        })
+    )
 }
 
 fn is_in_doubt(state: &State) -> bool {

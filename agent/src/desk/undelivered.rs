@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::keys::Keys;
-    use crate::queue::{Destination, Queue};
+    use crate::queue::{Begin, Destination, Queue};
     use crate::spool::{Index, RecordRow, Spool};
 
     const CONFIG: &str = r#"
@@ -122,7 +122,7 @@ profile = "r4"
         };
         let destinations = ["vhr", "insurance"].map(|name| Destination {
             endpoint: EndpointId::new(name),
-            first: vec![Some(State::new(now)); 7],
+            first: vec![Begin::In(State::new(now)); 7],
         });
         let export = ExportId::from_bytes([1; 32]);
         let accepted = queue.accept(export, "his", None, &index, &destinations, now);

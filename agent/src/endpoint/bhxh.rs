@@ -1,4 +1,4 @@
-//! Kind `bhxh`: the insurance gateway. A token, then one claim file per request, form-encoded and in base64.
+//! Kind `bhxh`: the insurance gateway. A token, then one claim file, or one check-in, per request, form-encoded and in base64.
 //!
 //! The gateway answers HTTP 200 to business refusals too: what counts is `maKetQua`. Its 200 says *received*, not *accepted*:
 //! its checks run later and are not told here.
@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::Value;
-use vhr_core::config::{self, SecretSource, Standard};
+use vhr_core::config::{self, Lane, SecretSource, Standard};
 use vhr_core::delivery::{Receipt, Standing};
 use vhr_core::retry::{FailureKind, Outcome};
 use vhr_core::said;
@@ -33,6 +33,7 @@ pub struct Bhxh {
     client: reqwest::Client,
     token_url: String,
     send_url: String,
+    check_in_url: String,
     username: String,
     /// Upper-case MD5 of the password: it is as good as the password itself.
     password: Secret,
@@ -56,28 +57,46 @@ enum Meaning {
     Unclear,
 }
 
+/// The paths of what is called there. The decision's number stands in each, `qd130` in all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Functions<'a> {
+    claims: &'a str,
+    check_ins: &'a str,
+}
+
+impl<'a> Functions<'a> {
+    /// As the standard has them; a configured path for check-ins takes the place of its own.
+    pub(super) fn of(standard: Standard, check_ins: Option<&'a str>) -> Self {
+        let (claims, standard_check_ins) = match standard {
+            Standard::Qd130 => ("/api/qd130/guiHoSoXmlQD130", "/api/qd130/checkInKcbQd130"),
+            Standard::Qd4750 => ("/api/qd130/guiHoSoXmlQD4750", "/api/qd130/checkInKcbQd4750"),
+            Standard::Qd3176 => ("/api/qd130/guiHoSoXmlQD3176", "/api/qd130/checkInKcbQd3176"),
+        };
+        Self {
+            claims,
+            check_ins: check_ins.unwrap_or(standard_check_ins),
+        }
+    }
+}
+
 impl Bhxh {
     pub(super) fn new(
         client: reqwest::Client,
         endpoint: &config::Endpoint,
         username: &str,
         password: &SecretSource,
-        standard: Standard,
+        functions: &Functions<'_>,
     ) -> Result<Self, Error> {
         let password = secret::read(password).map_err(|source| Error::Secret {
             endpoint: endpoint.name.clone(),
             source,
         })?;
-        let function = match standard {
-            Standard::Qd130 => "guiHoSoXmlQD130",
-            Standard::Qd4750 => "guiHoSoXmlQD4750",
-            Standard::Qd3176 => "guiHoSoXmlQD3176",
-        };
         let base = endpoint.url.as_str().trim_end_matches('/');
         Ok(Self {
             client,
             token_url: format!("{base}/api/token/take"),
-            send_url: format!("{base}/api/qd130/{function}"),
+            send_url: format!("{base}{}", functions.claims),
+            check_in_url: format!("{base}{}", functions.check_ins),
             username: username.to_owned(),
             password: Secret::new(md5_upper(password.reveal())),
             tokens: Tokens::none(),
@@ -85,14 +104,18 @@ impl Bhxh {
         })
     }
 
-    pub(super) async fn send(&self, parcel: &Parcel) -> Outcome {
+    pub(super) async fn send(&self, parcel: &Parcel, lane: Lane) -> Outcome {
         let Some(file) = &parcel.content else {
-            return Outcome::Refused("the record holds no claim file for the gateway".into());
+            return Outcome::Refused("the record holds no file for the gateway".into());
+        };
+        let (url, kind) = match lane {
+            Lane::Claims => (&self.send_url, "130"),
+            Lane::CheckIns => (&self.check_in_url, "0"),
         };
         let province: String = parcel.facility.chars().take(2).collect();
         let fields = form([
             ("username", self.username.as_str()),
-            ("loaiHoSo", "130"),
+            ("loaiHoSo", kind),
             ("maTinh", &province),
             ("maCSKCB", &parcel.facility),
             ("fileHSBase64", ""),
@@ -106,7 +129,7 @@ impl Bhxh {
             };
             let request = self
                 .client
-                .post(&self.send_url)
+                .post(url)
                 .header("Content-Type", "application/x-www-form-urlencoded")
                 .header("accessToken", token.access.reveal())
                 .header("tokenId", token.id.reveal())
@@ -293,6 +316,7 @@ mod tests {
                 .unwrap(),
             token_url: String::new(),
             send_url: String::new(),
+            check_in_url: String::new(),
             username: String::new(),
             password: Secret::new(""),
             tokens: Tokens::none(),
@@ -392,6 +416,19 @@ mod tests {
             outcome(200, r#"{"maKetQua":"403"}"#),
             Outcome::TryAgain { .. }
         ));
+    }
+
+    #[test]
+    fn the_path_of_check_ins_is_the_standards_unless_another_is_configured() {
+        let path = |standard, own| Functions::of(standard, own).check_ins;
+        assert_eq!(path(Standard::Qd130, None), "/api/qd130/checkInKcbQd130");
+        assert_eq!(path(Standard::Qd4750, None), "/api/qd130/checkInKcbQd4750");
+        assert_eq!(path(Standard::Qd3176, None), "/api/qd130/checkInKcbQd3176");
+        assert_eq!(path(Standard::Qd3176, Some("/api/other")), "/api/other");
+        assert_eq!(
+            Functions::of(Standard::Qd3176, Some("/api/other")).claims,
+            "/api/qd130/guiHoSoXmlQD3176"
+        );
     }
 
     #[test]

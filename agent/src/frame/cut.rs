@@ -179,6 +179,9 @@ impl<R: Read> Cutter<R> {
                     if name == Name::Hoso && self.rooted {
                         return self.record(None, false).map(Some);
                     }
+                    if name == Name::CheckIn && !self.rooted {
+                        return self.check_in().map(Some);
+                    }
                     if name == Name::File && self.rooted {
                         return self.record(Some(Bad::NoStart), false).map(Some);
                     }
@@ -240,6 +243,51 @@ impl<R: Read> Cutter<R> {
             seq,
             line,
             bytes,
+            fault,
+        })
+    }
+
+    /// Takes the rest of a file that is a check-in by itself: its one record, given out in the form of the others.
+    fn check_in(&mut self) -> Result<Found<'_>, FileFault> {
+        self.rooted = true;
+        self.given = true;
+        (self.seen.records, self.seen.check_in) = (1, true);
+        let line = self.window.line();
+        let mut large = false;
+        loop {
+            self.window.advance(self.window.rest().len());
+            if self.window.kept().len() > self.limit {
+                large = true;
+                self.window.release();
+            }
+            if !self.window.more()? {
+                break;
+            }
+        }
+        let (facts, kept) = (self.window.facts(), self.window.kept());
+        let tags = || memchr::memchr_iter(b'<', kept).map(|at| (at, mark(&kept[at..])));
+        let ended = tags().any(|(_, mark)| mark == Mark::Close(Name::CheckIn));
+        self.seen.complete |= ended || large;
+        self.seen.signed |= tags().any(|(at, mark)| match mark {
+            Mark::Open(Name::Signature) => true,
+            Mark::Open(Name::Seal) => seals(&kept[at..]),
+            _ => false,
+        });
+        let text = facts.record(kept);
+        self.seen.utf8 &= matches!(text, Ok(Cow::Borrowed(_)));
+        let bad = match (large, ended) {
+            (true, _) => Some(Bad::TooLarge),
+            (false, false) => Some(Bad::CutShort),
+            (false, true) => None,
+        };
+        let (bytes, fault) = match text {
+            Ok(document) => (as_record(&document), bad.map(|bad| bad.fault(Some(line)))),
+            Err(at) => (Vec::new(), Some(Bad::Text.fault(Some(line + lines(&kept[..at]))))),
+        };
+        Ok(Found {
+            seq: 1,
+            line,
+            bytes: bytes.into(),
             fault,
         })
     }
@@ -438,6 +486,23 @@ impl<R: Read> Cutter<R> {
     fn refuse(&mut self, bad: Bad) -> FileFault {
         FileFault::Refused(bad.fault(Some(self.window.line())))
     }
+}
+
+/// Whether a seal that begins here holds anything.
+fn seals(bytes: &[u8]) -> bool {
+    let Some(end) = tag_end(bytes).filter(|end| !bytes[..*end].ends_with(b"/>")) else {
+        return false;
+    };
+    let held = &bytes[end..];
+    let text = memchr(b'<', held).unwrap_or(held.len());
+    !held[..text].trim_ascii().is_empty() || mark(&held[text..]) != Mark::Close(Name::Seal)
+}
+
+/// A check-in as the tables of a record stand.
+fn as_record(document: &[u8]) -> Vec<u8> {
+    let before = b"<HOSO><FILEHOSO><LOAIHOSO>XML0</LOAIHOSO><NOIDUNGFILE>";
+    let after = b"</NOIDUNGFILE></FILEHOSO></HOSO>";
+    [&before[..], document.trim_ascii_end(), after].concat()
 }
 
 fn lines(bytes: &[u8]) -> u64 {

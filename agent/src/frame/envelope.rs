@@ -30,6 +30,22 @@ pub fn envelope(survey: &Survey, cut: &Cut, opened: &Opened) -> Vec<u8> {
     around(survey, &files)
 }
 
+/// The document of a record's check-in by itself, as its own path at the gateway takes it; none where there is not just one.
+/// Where it stood in base64 it leaves byte for byte.
+pub fn check_in(survey: &Survey, cut: &Cut, opened: &Opened) -> Option<Vec<u8>> {
+    let mut all = opened.held.iter().filter(|(name, _)| name == "XML0");
+    let ((_, content), None) = (all.next()?, all.next()) else {
+        return None;
+    };
+    let at = |range: &Range<usize>| &cut.hoso[range.clone()];
+    match content {
+        Held::AsIs(range) => STANDARD.decode(at(range).trim_ascii()).ok(),
+        Held::Unwrapped(base64) => STANDARD.decode(base64).ok(),
+        Held::Inline(root) => Some(document(at(root), survey)),
+        Held::Text(root) => Some(document(root.as_bytes(), survey)),
+    }
+}
+
 fn put_file(files: &mut Vec<u8>, name: &str, content: &[u8]) {
     files.extend_from_slice(b"<FILEHOSO><LOAIHOSO>");
     files.extend_from_slice(escaped(Some(name)).as_bytes());

@@ -22,6 +22,7 @@ pub(super) enum Name {
     Count,
     Seal,
     Signature,
+    CheckIn,
     Other,
 }
 
@@ -81,6 +82,7 @@ pub(super) fn mark(bytes: &[u8]) -> Mark {
         b"SOLUONGHOSO" => Name::Count,
         b"CHUKYDONVI" => Name::Seal,
         b"Signature" => Name::Signature,
+        b"CHI_TIEU_TRANG_THAI_KCB" => Name::CheckIn,
         _ => Name::Other,
     };
     if close { Mark::Close(name) } else { Mark::Open(name) }

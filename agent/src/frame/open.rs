@@ -181,6 +181,16 @@ impl Opened {
             .into()
     }
 
+    /// Whether the tables that nobody knows are the same in both.
+    pub fn passes_on_the_same(&self, other: &Self) -> bool {
+        let sorted = |opened: &Self| {
+            let mut digests = opened.unknown_digests.clone();
+            digests.sort_unstable();
+            digests
+        };
+        sorted(self) == sorted(other)
+    }
+
     /// Adds one `FILEHOSO`.
     fn take(&mut self, hoso: &str, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Result<(), Wrong> {
         let Some(number) = table_number(&file.name) else {

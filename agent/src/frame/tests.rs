@@ -1,5 +1,6 @@
 //! Both layers together on invented exports. One file per question: where records end, what they say, what damage does.
 
+mod checkins;
 mod cutting;
 mod damage;
 mod encodings;

@@ -1,4 +1,4 @@
-//! In which form a visit's claim leaves: as received wherever that is possible.
+//! In which form a visit's claim leaves, or its check-in: as received wherever that is possible.
 //!
 //! What stays true: bytes that came signed leave unchanged, or not at all. The gateway takes one visit per file: an unsigned
 //! file of several is split; an unsigned file that is not in the gateway's form is rewritten into it, and the receipt says so.
@@ -25,6 +25,9 @@ pub fn form(
         ..survey.clone()
     };
     let survey = &named;
+    if opened.tables().eq(["XML0"]) {
+        return check_in(survey, cut, opened, claim);
+    }
     let envelope = |why: &str| {
         Ok((
             ClaimForm::Envelope { why: why.into() },
@@ -62,6 +65,33 @@ pub fn form(
         }
         plugin::Claim::AsReceived => Ok((ClaimForm::AsReceived, None)),
     }
+}
+
+/// Of a record that holds the check-in table alone: the document itself, without the envelope of claims.
+fn check_in(
+    survey: &Survey,
+    cut: &Cut,
+    opened: &Opened,
+    claim: plugin::Claim,
+) -> Result<(ClaimForm, Option<Vec<u8>>), &'static str> {
+    let as_received = survey.check_in && (survey.signed || survey.utf8);
+    let (why, document) = match claim {
+        plugin::Claim::None => return Ok((ClaimForm::None, None)),
+        plugin::Claim::AsReceived if as_received => return Ok((ClaimForm::CheckIn { why: None }, None)),
+        plugin::Claim::AsReceived if survey.check_in => (
+            "rewritten: the file was not UTF-8",
+            frame::check_in(survey, cut, opened),
+        ),
+        plugin::Claim::AsReceived => ("taken out of its envelope", frame::check_in(survey, cut, opened)),
+        plugin::Claim::Tables(tables) => match tables.as_slice() {
+            [table] if table.name == "XML0" && !table.xml.trim().is_empty() => {
+                ("built by the plugin", Some(table.xml.clone().into_bytes()))
+            }
+            _ => ("", None),
+        },
+    };
+    let document = document.ok_or("check-in cần đúng một bảng XML0 / a check-in is one table XML0")?;
+    Ok((ClaimForm::CheckIn { why: Some(why.into()) }, Some(document)))
 }
 
 fn is_table_name(name: &str) -> bool {
@@ -205,5 +235,73 @@ mod tests {
         };
         let (_, envelope) = formed(&PLAIN, plugin::Claim::Tables(vec![table]));
         assert!(envelope.unwrap().contains(&STANDARD.encode("<TONG_HOP/>")));
+    }
+
+    const CHECK_IN: &str = "<CHI_TIEU_TRANG_THAI_KCB><DSACH_TRANG_THAI_KCB><TRANG_THAI_KCB><MA_LK>LK1</MA_LK></TRANG_THAI_KCB>\
+        </DSACH_TRANG_THAI_KCB><CHUKYDONVI></CHUKYDONVI></CHI_TIEU_TRANG_THAI_KCB>";
+
+    fn check_in_of(file: &[u8], claim: plugin::Claim) -> Result<(ClaimForm, Option<String>), &'static str> {
+        let limits = frame::Limits::default();
+        let survey = frame::survey(file, &limits).unwrap();
+        let cut = frame::records(file, &limits).next().unwrap().unwrap();
+        let opened = frame::open(&cut, &limits).unwrap();
+        let (form, document) = form(&survey, &cut, &opened, "79999", claim)?;
+        Ok((form, document.map(|bytes| String::from_utf8(bytes).unwrap())))
+    }
+
+    fn taken_out() -> ClaimForm {
+        ClaimForm::CheckIn {
+            why: Some("taken out of its envelope".into()),
+        }
+    }
+
+    #[test]
+    fn a_check_in_by_itself_leaves_as_received_and_one_in_an_envelope_without_it_byte_for_byte() {
+        let alone = check_in_of(CHECK_IN.as_bytes(), plugin::Claim::AsReceived).unwrap();
+        assert_eq!(alone, (ClaimForm::CheckIn { why: None }, None));
+        let document = format!("<?xml version='1.0'?>\n{CHECK_IN}\n");
+        let hoso = |content: &str| {
+            format!("<HOSO><FILEHOSO><LOAIHOSO>XML0</LOAIHOSO><NOIDUNGFILE>{content}</NOIDUNGFILE></FILEHOSO></HOSO>")
+        };
+        let wrapped = |content: &str| {
+            let list = format!("<DANHSACHHOSO>{}</DANHSACHHOSO>", hoso(content).repeat(2));
+            format!("<GIAMDINHHS><THONGTINHOSO>{list}</THONGTINHOSO><CHUKYDONVI/></GIAMDINHHS>")
+        };
+        let base64 = wrapped(&STANDARD.encode(&document));
+        let (form, sent) = check_in_of(base64.as_bytes(), plugin::Claim::AsReceived).unwrap();
+        assert_eq!((form, sent.as_deref()), (taken_out(), Some(document.as_str())));
+        let (form, sent) = check_in_of(wrapped(CHECK_IN).as_bytes(), plugin::Claim::AsReceived).unwrap();
+        assert_eq!(form, taken_out());
+        assert!(sent.unwrap().ends_with(CHECK_IN));
+    }
+
+    #[test]
+    fn only_the_check_in_table_alone_is_a_check_in_and_only_one_of_it() {
+        let file = |names: &[&str]| {
+            let tables = names.iter().map(|name| {
+                let content = STANDARD.encode(CHECK_IN);
+                format!("<FILEHOSO><LOAIHOSO>{name}</LOAIHOSO><NOIDUNGFILE>{content}</NOIDUNGFILE></FILEHOSO>")
+            });
+            let hoso = tables.collect::<String>();
+            let count = "<SOLUONGHOSO>1</SOLUONGHOSO>";
+            format!(
+                "<?xml version=\"1.0\" encoding=\"utf-8\"?><GIAMDINHHS><THONGTINDONVI><MACSKCB>79999</MACSKCB></THONGTINDONVI>\
+                 <THONGTINHOSO><NGAYLAP>20260301</NGAYLAP>{count}<DANHSACHHOSO><HOSO>{hoso}</HOSO></DANHSACHHOSO></THONGTINHOSO>\
+                 <CHUKYDONVI></CHUKYDONVI></GIAMDINHHS>"
+            )
+        };
+        let form = |names: &[&str]| check_in_of(file(names).as_bytes(), plugin::Claim::AsReceived);
+        assert_eq!(form(&["XML0"]).unwrap().0, taken_out());
+        assert_eq!(form(&["XML0", "XML1"]).unwrap(), (ClaimForm::AsReceived, None));
+        assert!(form(&["XML0", "XML0"]).unwrap_err().contains("XML0"));
+        let none = check_in_of(file(&["XML0"]).as_bytes(), plugin::Claim::None).unwrap();
+        assert_eq!(none, (ClaimForm::None, None));
+        let table = plugin::Table {
+            name: "XML0".into(),
+            xml: CHECK_IN.into(),
+            ext: vec![],
+        };
+        let built = check_in_of(file(&["XML0"]).as_bytes(), plugin::Claim::Tables(vec![table])).unwrap();
+        assert_eq!(built.1.as_deref(), Some(CHECK_IN));
     }
 }

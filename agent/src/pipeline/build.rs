@@ -49,7 +49,12 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
     }
     let rules = check::rules(&config.rules)?;
     let signatures = Signatures::new(&config)?;
-    let wires = config.endpoints.iter().map(Wire::new).collect::<Result<Vec<_>, _>>()?;
+    let mut wires = Vec::new();
+    for endpoint in &config.endpoints {
+        let wire = Wire::new(endpoint)?;
+        let check_ins = wire.check_ins();
+        wires.extend([Some(wire), check_ins].into_iter().flatten());
+    }
     let Store {
         queue,
         spool,
@@ -58,7 +63,8 @@ pub fn build_trusting(config: Config, trust: Trust) -> Result<Arc<Agent>, Error>
     } = Store::open_trusting(&config.storage, trust, now)?;
     let keyed = keys.keyed();
     let outages = Arc::new(Outages::resume(&config, Arc::clone(&queue), now));
-    let couriers = config.endpoints.iter().zip(wires).map(|(endpoint, wire)| {
+    let lines = config.lines();
+    let couriers = lines.iter().zip(wires).map(|(endpoint, wire)| {
         let (queue, outages) = (Arc::clone(&queue), Arc::clone(&outages));
         Arc::new(Courier::new(endpoint, wire, queue, spool.clone(), outages))
     });

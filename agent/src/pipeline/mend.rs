@@ -13,7 +13,7 @@ use vhr_core::said;
 use vhr_core::time::Timestamp;
 
 use super::{Agent, Error, StepError};
-use crate::queue::Destination;
+use crate::queue::{Begin, Destination};
 use crate::spool::{self, Index, Part, RecordRow};
 use crate::{clock, map, report};
 
@@ -144,11 +144,11 @@ async fn take_in_again(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> 
 
 /// Where sending twice does harm, a person is asked first.
 pub(super) fn leave_doubt(agent: &Agent, destinations: &mut [Destination], now: Timestamp) {
-    for (endpoint, destination) in agent.config.endpoints.iter().zip(destinations) {
+    for (endpoint, destination) in agent.config.lines().iter().zip(destinations) {
         if endpoint.in_doubt == InDoubt::Resend {
             continue;
         }
-        for first in destination.first.iter_mut().flatten() {
+        for first in destination.first.iter_mut().filter_map(Begin::state) {
             if let State::Waiting { .. } = first {
                 let text = said!(
                     "nhật ký hỏng, không còn biết hồ sơ này đã gửi hay chưa",

@@ -8,7 +8,7 @@ use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::time::Timestamp;
 
 use super::rows::Short;
-use super::{Destination, Error, Queue, step};
+use super::{Begin, Destination, Error, Queue, step};
 use crate::journal::{Accepted, Counts, Entry, First, Sync};
 use crate::spool::{self, RecordRow};
 
@@ -33,11 +33,23 @@ impl Queue {
             return Ok(counts);
         }
         let (mut deliveries, mut superseded) = (Vec::new(), Vec::new());
-        let mut known = vec![!destinations.is_empty(); batch.mapped.len()];
+        // Known is what has somewhere to go, and is known wherever that is.
+        let goes = |nth: usize| {
+            let mut firsts = destinations.iter().filter_map(|destination| destination.first.get(nth));
+            firsts.any(|first| *first != Begin::OfAnotherLine)
+        };
+        let mut known: Vec<bool> = (0..batch.mapped.len()).map(goes).collect();
         for destination in destinations {
             let mut firsts: Vec<First> = Vec::new();
             let mut within = BTreeMap::new();
             for ((row, first), known) in batch.mapped.iter().zip(&destination.first).zip(&mut known) {
+                if *first == Begin::OfAnotherLine {
+                    continue;
+                }
+                let only_if_new = matches!(first, Begin::IfNew(_));
+                if only_if_new && (within.contains_key(&row.visit) || self.has_version(&destination.endpoint, row)?) {
+                    continue;
+                }
                 if self.is_known(&destination.endpoint, row, within.get(&row.visit).copied())? {
                     continue;
                 }
@@ -46,7 +58,9 @@ impl Queue {
                 // What is there of older versions has no more to say, even where the new one does not go.
                 let overtaken = self.overtaken(&destination.endpoint, &row.visit).into_iter();
                 superseded.extend(overtaken.map(|id| (id, row.record)));
-                let Some(state) = first else { continue };
+                let (Begin::In(state) | Begin::IfNew(state)) = first else {
+                    continue;
+                };
                 match firsts.iter_mut().find(|first| first.state == *state) {
                     Some(first) => first.seqs.push(row.seq),
                     None => firsts.push(First {
@@ -95,6 +109,11 @@ impl Queue {
         .await?;
         self.wake.notify_waiters();
         Ok(counts)
+    }
+
+    /// Whether anything of a record's visit went to an endpoint before, or waits for it.
+    fn has_version(&self, endpoint: &EndpointId, row: &RecordRow) -> Result<bool, Error> {
+        Ok(self.newest(endpoint, &row.visit)?.is_some())
     }
 
     /// Whether an endpoint has this version of a visit, or will have it without anybody's doing, or may have it: the same

@@ -11,6 +11,7 @@ use crate::spool::{self, Spool};
 
 mod hand;
 mod hit;
+mod lines;
 mod model;
 
 fn at(ms: i64) -> Timestamp {
@@ -110,7 +111,7 @@ impl World {
     /// Accepts one export holding these visits, each with a content, for the endpoint `vhr`.
     async fn try_accept(&self, export: u8, visits: &[(u8, u8)]) -> Result<Vec<RecordId>, Error> {
         let index = self.write_batch(export, visits);
-        let first = vec![Some(State::new(at(0))); visits.len()];
+        let first = vec![Begin::In(State::new(at(0))); visits.len()];
         let destinations = [Destination { endpoint: vhr(), first }];
         let export = ExportId::from_bytes([export; 32]);
         self.queue

@@ -48,7 +48,11 @@ impl Signatures {
         at: Timestamp,
     ) -> io::Result<Judge> {
         let standing = if survey.signed || survey.signature_within {
-            check(open, survey.records, self.roots.as_ref(), at)?
+            {
+                // A check-in by itself stands in no `HOSO`.
+                let records = if survey.check_in { 0 } else { survey.records };
+                check(open, records, self.roots.as_ref(), at)?
+            }
         } else {
             Standing::None
         };

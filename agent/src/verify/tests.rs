@@ -8,7 +8,7 @@ use super::*;
 use crate::invented;
 use crate::journal::Sync;
 use crate::keys::Keys;
-use crate::queue::Destination;
+use crate::queue::{Begin, Destination};
 use crate::spool::{ExportHead, Index, RecordRow};
 
 fn at(ms: i64) -> Timestamp {
@@ -71,7 +71,7 @@ impl World {
         writer.finish(&index).unwrap();
         let destinations = [Destination {
             endpoint: vhr(),
-            first: vec![Some(State::new(at(0))); 3],
+            first: vec![Begin::In(State::new(at(0))); 3],
         }];
         let accepted = self
             .queue

@@ -6,14 +6,14 @@ use chrono_tz::Tz;
 
 use super::reader::{Table, Value};
 use super::sections::{each_named, unique_name};
-use super::{Algorithm, Auth, Endpoint, InDoubt, Kind, Signed, Standard, Tls, values};
+use super::{Algorithm, Auth, Endpoint, InDoubt, Kind, Lane, Signed, Standard, Tls, values};
 use crate::said;
 use crate::schedule::Schedule;
 use crate::spread;
 
 /// What only one kind of endpoint has.
 const FHIR_ONLY: [&str; 2] = ["profile", "auth"];
-const BHXH_ONLY: [&str; 4] = ["username", "password", "standard", "signed"];
+const BHXH_ONLY: [&str; 5] = ["username", "password", "standard", "signed", "check_in_path"];
 
 const MOST_IN_FLIGHT: u32 = 64;
 
@@ -118,12 +118,15 @@ fn kind(table: &mut Table<'_>) -> Option<Kind> {
             let signed = table.optional("signed", |value| {
                 value.choice(&[("any", Signed::Any), ("warn", Signed::Warn), ("only", Signed::Only)])
             });
+            let check_in_path = table.optional("check_in_path", values::url_path);
             refuse_keys_of(table, "fhir", &FHIR_ONLY);
             Some(Kind::Bhxh {
                 username: username?,
                 password: password?,
                 standard: standard.unwrap_or_default(),
                 signed: signed.unwrap_or_default(),
+                check_in_path,
+                lane: Lane::Claims,
             })
         }
         None => {

@@ -23,6 +23,22 @@ pub(super) fn name(value: &Value<'_>) -> Option<String> {
     )
 }
 
+/// The path of a function at an endpoint: `/api/qd130/checkInKcbQd3176`.
+pub(super) fn url_path(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    if text.starts_with('/') && text.len() <= 200 && text.bytes().all(plain) && !text.contains("//") {
+        return Some(text.to_owned());
+    }
+    value.wrong(
+        said!("đường dẫn không hợp lệ", "this is no path"),
+        said!(
+            r#"bắt đầu bằng /, chỉ chữ không dấu, chữ số và / . _ -; ví dụ: "/api/qd130/checkInKcbQd3176""#,
+            r#"it begins with / and has letters, digits and / . _ - only; for example: "/api/qd130/checkInKcbQd3176""#
+        ),
+    )
+}
+
 /// A name made elsewhere: a plugin, a profile, a credential.
 pub(super) fn identifier(value: &Value<'_>) -> Option<String> {
     word(

@@ -43,7 +43,7 @@ impl Head {
     /// Why the claim file that leaves carries no signature that holds; none: it carries one.
     pub fn unsigned(&self) -> Option<Said> {
         if self.signed
-            && let ClaimForm::Envelope { why } = &self.claim
+            && let ClaimForm::Envelope { why } | ClaimForm::CheckIn { why: Some(why) } = &self.claim
         {
             return Some(said!(
                 "tệp gửi đi được lập lại nên không còn chữ ký: {why}",

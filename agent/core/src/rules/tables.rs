@@ -55,6 +55,12 @@ pub(super) fn number(name: &str) -> Option<u8> {
     u8::try_from(at).ok()
 }
 
+/// What a field of a national table is called in Vietnamese, by its name now or under an older decision.
+pub fn field_name(table: &str, field: &str) -> Option<&'static str> {
+    let table = &ALL[usize::from(number(table)?)];
+    Some(&table.fields[usize::from(table.field(field)?)].name_vi)
+}
+
 fn read() -> Vec<Table> {
     let mut tables: Vec<Table> = rows(TABLES)
         .map(|cells| Table {

@@ -197,14 +197,14 @@ impl Reader<'_> {
             let Some(endpoint) = endpoint else {
                 return Ok(Content::Nothing);
             };
-            Content::of(&self.spool, delivery.export, record, endpoint)
+            Content::of(&self.spool, delivery.export, record, &endpoint)
         };
         let content = read();
         (key, file, content)
     }
 
-    fn endpoint(&self, name: &str) -> Option<&config::Endpoint> {
-        self.config.endpoints.iter().find(|endpoint| endpoint.name == name)
+    fn endpoint(&self, name: &str) -> Option<config::Endpoint> {
+        self.config.line(name)
     }
 
     fn record(&mut self, delivery: &Undelivered) -> Result<(String, vhr_core::record::Record), spool::Error> {

@@ -1,4 +1,5 @@
-//! The steps that a delivery took, for `queue show`: read from the journal, whether the service runs or not.
+//! The steps that a delivery took, for `queue show`: read from the journal, whether the service runs or not. In the same
+//! pass it is learned which version of the visit came before (`versions.rs`).
 
 use std::collections::HashMap;
 
@@ -7,10 +8,12 @@ use vhr_core::control::{Item, Past};
 use vhr_core::delivery::State;
 
 use super::super::output::plain;
+use super::versions::Versions;
 use crate::journal::{self, Entry, Position};
+use crate::spool::Spool;
 use crate::{report, state};
 
-/// Adds to each delivery what the journal tells of it. What cannot be read is left out: the rest must still be seen.
+/// Adds to each delivery what the journal tells of it, and what its record says otherwise than the version before. What cannot be read is left out: the rest must still be seen.
 pub(super) fn add(config: &Config, items: &mut [Item]) {
     let wanted: HashMap<String, usize> = (0..)
         .zip(items.iter())
@@ -27,7 +30,9 @@ pub(super) fn add(config: &Config, items: &mut [Item]) {
         Ok(entries) => entries,
         Err(e) => return eprintln!("{}", report::chain(&e)),
     };
+    let mut versions = Versions::of(items, &keys.keyed());
     for placed in entries.flatten() {
+        versions.note(&placed.entry);
         let mut put = |id: String, past: Past| {
             if let Some(nth) = wanted.get(&id)
                 && items[*nth].history.last().is_none_or(|last| last.state != past.state)
@@ -81,6 +86,8 @@ pub(super) fn add(config: &Config, items: &mut [Item]) {
             Entry::Moved { .. } | Entry::Closed { .. } | Entry::Retired { .. } | Entry::Outage(_) => {}
         }
     }
+    let keyed = keys.keyed();
+    versions.compare(&Spool::existing(&config.storage.dir, keys), &keyed, items);
 }
 
 /// One step, for people.

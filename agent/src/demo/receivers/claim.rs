@@ -62,19 +62,52 @@ pub(super) fn record_file(file: &[u8], facility: &str) -> Result<String, Refusal
     }
 }
 
-/// The `MA_LK` of a check-in document.
-pub(super) fn check_in(file: &[u8]) -> Result<String, Refusal> {
-    let mut key = String::new();
-    let root = read(&decoded(file)?, |node| {
-        if let Node::Leaf("MA_LK", text) = node {
-            key = text.trim().to_owned();
-        }
+/// What no check-in may lack (QĐ 3176, XML0).
+const NEEDED: [&str; 10] = [
+    "MA_LK",
+    "STT",
+    "MA_BN",
+    "HO_TEN",
+    "NGAY_SINH",
+    "GIOI_TINH",
+    "MA_DOITUONG_KCB",
+    "NGAY_VAO",
+    "MA_LOAI_KCB",
+    "NGAY_YL",
+];
+
+/// The `MA_LK` of a check-in document of this facility: one row, and all in it that must be.
+pub(super) fn check_in(file: &[u8], facility: &str) -> Result<String, Refusal> {
+    let (mut lists, mut rows, mut fields) = (0, 0, Vec::new());
+    let root = read(&decoded(file)?, |node| match node {
+        Node::Start("DSACH_TRANG_THAI_KCB") => lists += 1,
+        Node::Start("TRANG_THAI_KCB") => rows += 1,
+        Node::Leaf(name, text) => fields.push((name.to_owned(), text.trim().to_owned())),
+        Node::Start(_) => {}
     })?;
-    match root.as_str() {
-        "CHI_TIEU_TRANG_THAI_KCB" if !key.is_empty() => Ok(key),
-        "CHI_TIEU_TRANG_THAI_KCB" => refuse(PARAMETER, "Thiếu MA_LK"),
-        _ => refuse(FORMAT, "Thẻ gốc không phải CHI_TIEU_TRANG_THAI_KCB"),
+    if root != "CHI_TIEU_TRANG_THAI_KCB" {
+        return refuse(FORMAT, "Thẻ gốc không phải CHI_TIEU_TRANG_THAI_KCB");
     }
+    if (lists, rows) != (1, 1) {
+        return refuse(
+            PARAMETER,
+            format!("Mỗi tệp check-in một dòng TRANG_THAI_KCB: có {rows}"),
+        );
+    }
+    let field = |wanted: &str| {
+        let mut values = fields
+            .iter()
+            .filter(|(name, _)| name == wanted)
+            .map(|(_, value)| value.as_str());
+        values.next().filter(|_| values.next().is_none()).unwrap_or_default()
+    };
+    if let Some(missing) = NEEDED.iter().find(|name| field(name).is_empty()) {
+        return refuse(PARAMETER, format!("Thiếu {missing}"));
+    }
+    if field("MA_CSKCB") != facility {
+        return refuse(PARAMETER, "MA_CSKCB trong tệp khác maCSKCB");
+    }
+    Ok(field("MA_LK").to_owned())
 }
 
 pub(super) fn refuse<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refusal> {
@@ -296,15 +329,25 @@ mod tests {
     }
 
     #[test]
-    fn a_check_in_has_its_own_root() {
-        let document = |root: &str| format!("<{root}><TRANG_THAI_KCB><MA_LK>7</MA_LK></TRANG_THAI_KCB></{root}>");
-        assert_eq!(
-            check_in(document("CHI_TIEU_TRANG_THAI_KCB").as_bytes()).as_deref(),
-            Ok("7")
+    fn a_check_in_is_one_row_of_the_caller_with_all_it_must_have() {
+        let fields: String = NEEDED.iter().map(|name| format!("<{name}>7</{name}>")).collect();
+        let row = format!("<TRANG_THAI_KCB>{fields}<MA_CSKCB>79999</MA_CSKCB></TRANG_THAI_KCB>");
+        let good = format!(
+            "<CHI_TIEU_TRANG_THAI_KCB><DSACH_TRANG_THAI_KCB>{row}</DSACH_TRANG_THAI_KCB><CHUKYDONVI/></CHI_TIEU_TRANG_THAI_KCB>"
         );
-        assert_eq!(
-            check_in(document("TONG_HOP").as_bytes()).map_err(|refusal| refusal.code),
-            Err("123")
-        );
+        let code = |file: &str| check_in(file.as_bytes(), "79999").map_err(|refusal| refusal.code);
+        assert_eq!(code(&good).as_deref(), Ok("7"));
+        assert_eq!(code(&good.replace("CHI_TIEU_TRANG_THAI_KCB", "TONG_HOP")), Err("123"));
+        assert_eq!(code(&good.replace("</DSACH_TRANG_THAI_KCB>", "")), Err("123"));
+        assert_eq!(code(&good.replace(&row, &row.repeat(2))), Err("205"));
+        assert_eq!(code(&good.replace("<MA_CSKCB>79999", "<MA_CSKCB>01001")), Err("205"));
+        assert_eq!(code(&good.replace("DSACH_TRANG_THAI_KCB", "X")), Err("205"));
+        for name in NEEDED {
+            assert_eq!(
+                code(&good.replace(&format!("<{name}>7<"), &format!("<{name}> <"))),
+                Err("205"),
+                "{name}"
+            );
+        }
     }
 }

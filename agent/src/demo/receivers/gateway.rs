@@ -281,7 +281,7 @@ impl Desk {
             return refuse(PARAMETER, "fileHSBase64 không phải base64");
         };
         let key = if check_in {
-            claim::check_in(&file)?
+            claim::check_in(&file, &facility)?
         } else {
             claim::record_file(&file, &facility)?
         };

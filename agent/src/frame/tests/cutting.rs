@@ -228,7 +228,7 @@ fn what_is_no_record_file_is_refused_with_a_reason_in_both_languages() {
         (b"MA_LK,HO_TEN\n1,2", "FRAME-NOT-XML"),
         (b"< >", "FRAME-NOT-XML"),
         (b"</GIAMDINHHS>", "FRAME-NOT-XML"),
-        (b"<CHI_TIEU_TRANG_THAI_KCB/>", "FRAME-ROOT"),
+        (b"<TRANG_THAI_KCB/>", "FRAME-ROOT"),
         (b"<HOSO></HOSO>", "FRAME-ROOT"),
         (b"<GIAMDINHHS><MACSKCB>1</MACSKCB></GIAMDINHHS>", "FRAME-NO-HOSO"),
         (b"<GIAMDINHHS", "FRAME-NO-HOSO"),

@@ -1,13 +1,19 @@
 //! In which state the delivery of a record begins.
 
-use vhr_core::config::{Endpoint, parse};
-use vhr_core::record::{Head, Signature};
+use vhr_core::config::{Config, Endpoint, parse};
+use vhr_core::delivery::{ReasonKind, State};
+use vhr_core::record::{ClaimForm, Head, Signature};
 use vhr_core::said;
 
 use super::super::*;
+use crate::queue::Begin;
 
 /// The FHIR server and a gateway that wants claim files signed like that.
 fn endpoints(signed: &str) -> Vec<Endpoint> {
+    config(signed).endpoints
+}
+
+fn config(signed: &str) -> Config {
     let text = format!(
         "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"/var/lib/vhr\"\n\
          [[source]]\nname = \"his\"\npath = \"/srv/his\"\nplugin = \"vn.qd3176\"\n\
@@ -15,9 +21,7 @@ fn endpoints(signed: &str) -> Vec<Endpoint> {
          [[endpoint]]\nname = \"insurance\"\nkind = \"bhxh\"\nurl = \"https://egw.example.vn\"\nusername = \"79999_BV\"\n\
          password = {{ env = \"X\" }}\nsigned = \"{signed}\"\n"
     );
-    parse(&text, "test.toml")
-        .unwrap_or_else(|problems| panic!("{problems:#?}"))
-        .endpoints
+    parse(&text, "test.toml").unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 fn head(signature: Option<Signature>, claim: ClaimForm) -> Head {
@@ -44,7 +48,7 @@ fn kept_back(signed: &str, head: &Head) -> Vec<Option<Option<ReasonKind>>> {
     let now = Timestamp::from_millis(1);
     let first = endpoints(signed)
         .into_iter()
-        .map(|endpoint| first_state(&endpoint, head, now));
+        .map(|endpoint| begin(&endpoint, head, now).state().cloned());
     let kind = |state: State| match state {
         State::Parked(reason) => Some(reason.kind),
         _ => None,
@@ -72,5 +76,33 @@ fn what_is_no_claim_or_signed_for_several_keeps_its_own_way() {
     assert_eq!(
         kept_back("only", &head(signature(None), ClaimForm::SignedSeveral)),
         [Some(None), Some(Some(ReasonKind::SignedSeveral))]
+    );
+}
+
+#[test]
+fn a_check_in_goes_by_a_line_of_its_own_at_once_and_a_claim_by_the_schedule() {
+    let nightly = config("any\"\nschedule = \"0 0 20 * * *\"\nspread = \"0s");
+    let noon = Timestamp::parse_rfc3339("2026-10-05T12:00:00+07:00").unwrap();
+    let night = Timestamp::parse_rfc3339("2026-10-05T20:00:00+07:00").unwrap();
+    let begins = |claim| {
+        let head = head(None, claim);
+        let lines = nightly.lines();
+        let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, ["vhr", "insurance", "insurance.check-in"]);
+        let [fhir, claims, check_ins] = [0, 1, 2].map(|nth: usize| begin(&lines[nth], &head, noon));
+        (fhir, claims, check_ins)
+    };
+    let at_noon = || State::new(noon);
+    assert_eq!(
+        begins(ClaimForm::CheckIn { why: None }),
+        (Begin::IfNew(at_noon()), Begin::OfAnotherLine, Begin::In(at_noon()))
+    );
+    assert_eq!(
+        begins(ClaimForm::AsReceived),
+        (Begin::In(at_noon()), Begin::In(State::new(night)), Begin::OfAnotherLine)
+    );
+    assert_eq!(
+        begins(ClaimForm::None),
+        (Begin::In(at_noon()), Begin::Excluded, Begin::OfAnotherLine)
     );
 }

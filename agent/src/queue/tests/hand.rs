@@ -71,7 +71,7 @@ async fn ends_that_came_after_a_snapshot_are_not_taken_for_those_before_it() {
     };
     let destinations = [vhr(), other.clone()].map(|endpoint| Destination {
         endpoint,
-        first: vec![Some(State::new(at(0)))],
+        first: vec![Begin::In(State::new(at(0)))],
     });
     let accepted = world.queue.accept(export, "his", None, &index, &destinations, at(0));
     accepted.await.unwrap();
@@ -178,7 +178,7 @@ async fn a_visit_is_found_by_its_key_at_each_endpoint_in_its_newest_version() {
         mapped: vec![row(1, 1), row(2, 2)],
         ..Default::default()
     };
-    let first = vec![Some(State::new(at(0))); 2];
+    let first = vec![Begin::In(State::new(at(0))); 2];
     let destinations = [Destination { endpoint: vhr(), first }];
     let accepted = world.queue.accept(export, "his", None, &index, &destinations, at(0));
     accepted.await.unwrap();

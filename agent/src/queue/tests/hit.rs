@@ -124,7 +124,7 @@ async fn what_the_rules_hold_back_stays_held_when_its_record_is_made_otherwise()
     let index = world.write_batch(1, &[(1, 1), (2, 1)]);
     let destinations = [Destination {
         endpoint: vhr(),
-        first: vec![Some(held.clone()), Some(other.clone())],
+        first: vec![Begin::In(held.clone()), Begin::In(other.clone())],
     }];
     let export = ExportId::from_bytes([1; 32]);
     world

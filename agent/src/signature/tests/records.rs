@@ -120,3 +120,25 @@ fn a_record_that_holds_only_text_where_its_signature_should_be_is_told() {
     assert_eq!(codes, ["SIGN-BROKEN"]);
     assert_eq!(why.unwrap(), "the content was changed after it was signed");
 }
+
+#[test]
+fn a_signed_check_in_by_itself_holds_where_its_signature_covers_its_rows() {
+    let seen = frame::survey(vector!("check-in"), &frame::Limits::default()).unwrap();
+    assert!(seen.check_in && seen.signed);
+    assert_eq!(told(vector!("check-in"), OCTOBER, None), (vec![], None));
+    assert_eq!(told(vector!("check-in-rows"), OCTOBER, None), (vec![], None));
+    let (codes, why) = told(vector!("check-in-beside"), OCTOBER, None);
+    assert_eq!(codes, ["SIGN-BROKEN"]);
+    assert_eq!(why.unwrap(), "the signature holds, but does not cover the records");
+    let spoilt = text(vector!("check-in")).replace("LK1", "LK2");
+    let why = told(spoilt.as_bytes(), OCTOBER, None).1.unwrap();
+    assert_eq!(why, "the content was changed after it was signed");
+    // Taken out of an envelope, it is not what was signed there.
+    let mut taken_out = head(true, &judged(vector!("valid"), OCTOBER), None);
+    taken_out.claim = ClaimForm::CheckIn { why: None };
+    assert_eq!(taken_out.unsigned(), None);
+    taken_out.claim = ClaimForm::CheckIn {
+        why: Some("taken out of its envelope".into()),
+    };
+    assert!(taken_out.unsigned().unwrap().en.contains("envelope"));
+}

@@ -179,6 +179,16 @@ public class Make {
             ref("#first", DigestMethod.SHA256)), "CHUKYDONVI", "other", List.of(cert("other")), EXC, RSA_SHA256, false,
             ref("#second", DigestMethod.SHA256, EXC)), true);
 
+        // A check-in by itself: signed whole, in its rows, and beside them.
+        String checkIn = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<CHI_TIEU_TRANG_THAI_KCB>\n<NGUOI_LAP Id=\"beside\">A</NGUOI_LAP>"
+            + "<DSACH_TRANG_THAI_KCB Id=\"rows\"><TRANG_THAI_KCB><MA_LK>LK1</MA_LK><HO_TEN>Nguyễn Văn Ví Dụ</HO_TEN></TRANG_THAI_KCB>"
+            + "</DSACH_TRANG_THAI_KCB>\n<CHUKYDONVI></CHUKYDONVI></CHI_TIEU_TRANG_THAI_KCB>\n";
+        keep("check-in", sign(checkIn, "CHUKYDONVI", "hospital", hospital, INC, RSA_SHA256, false, whole()), true);
+        keep("check-in-rows", sign(checkIn, "CHUKYDONVI", "hospital", hospital, INC, RSA_SHA256, false,
+            ref("#rows", DigestMethod.SHA256)), true);
+        keep("check-in-beside", sign(checkIn, "CHUKYDONVI", "hospital", hospital, INC, RSA_SHA256, false,
+            ref("#beside", DigestMethod.SHA256)), true);
+
         // All that a canonical form does: order, quotes, references, CDATA, comments, instructions, namespaces, xml: attributes.
         String hard = "\uFEFF<?xml version='1.0' encoding='UTF-8'?>\r\n<?before  the root?><!-- before -->\r\n"
             + "<GIAMDINHHS xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:b='urn:b' xmlns:a='urn:a' xml:lang='vi'"

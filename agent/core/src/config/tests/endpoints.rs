@@ -200,3 +200,44 @@ fn issuers_of_signing_certificates_are_named_by_a_local_file() {
         assert_eq!(places, [place], "{wrong}");
     }
 }
+
+#[test]
+fn behind_each_gateway_is_a_line_for_check_ins_that_goes_at_once() {
+    let nightly = "{ credential = \"bhxh\" }\nschedule = \"0 0 20 * * *\"\ncheck_in_path = \"/api/qd130/other\"";
+    let config = good_with(r#"{ credential = "bhxh" }"#, nightly);
+    let lines = config.lines();
+    let gateway = &config.endpoints[1];
+    let line = gateway.check_ins().unwrap();
+    assert_eq!(lines, [config.endpoints[0].clone(), gateway.clone(), line.clone()]);
+    assert_eq!(config.endpoints[0].check_ins(), None);
+    assert_eq!(line.name, format!("{}.check-in", gateway.name));
+    assert_eq!(config.line(&line.name), Some(line.clone()));
+    assert_eq!(line.schedule, Schedule::Immediate);
+    assert_ne!(
+        (gateway.schedule.clone(), gateway.seed),
+        (line.schedule.clone(), line.seed)
+    );
+    let Kind::Bhxh {
+        check_in_path, lane, ..
+    } = &line.kind
+    else {
+        panic!("{line:?}")
+    };
+    assert_eq!(
+        (check_in_path.as_deref(), *lane),
+        (Some("/api/qd130/other"), Lane::CheckIns)
+    );
+    assert!(matches!(gateway.kind, Kind::Bhxh { lane: Lane::Claims, .. }));
+    for wrong in ["api", "/a b", "https://other.example.vn/", "//x", "/a?b=1"] {
+        let more = format!("{{ credential = \"bhxh\" }}\ncheck_in_path = \"{wrong}\"");
+        assert_eq!(
+            spoilt(r#"{ credential = "bhxh" }"#, &more).0,
+            ["20 endpoint[2].check_in_path"],
+            "{wrong}"
+        );
+    }
+    assert_eq!(
+        spoilt("kind = \"fhir\"", "kind = \"fhir\"\ncheck_in_path = \"/a\"").0,
+        ["13 endpoint[1].check_in_path"]
+    );
+}
