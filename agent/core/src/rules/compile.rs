@@ -19,10 +19,11 @@ const MOST: usize = 50_000;
 pub(super) fn compile(packs: &[Pack<'_>]) -> Result<Rules, Vec<Problem>> {
     let mut reader = Reader::default();
     let mut held: BTreeMap<String, Vec<Spec<'_>>> = BTreeMap::new();
+    // A later list takes the place of the one of its name, for the rules of all packs.
+    for file in packs.iter().flat_map(|pack| &pack.codes) {
+        reader.codes(file);
+    }
     for pack in packs {
-        for file in &pack.codes {
-            reader.codes(file);
-        }
         let mut here: BTreeMap<String, Vec<Spec<'_>>> = BTreeMap::new();
         for file in &pack.rules {
             for (id, spec) in reader.rules(file) {

@@ -31,6 +31,6 @@ macro_rules! files {
 pub fn shipped() -> Pack<'static> {
     Pack {
         rules: files!("rules": "forms", "needs", "codes", "identity", "times", "money", "tables", "papers"),
-        codes: files!("codes": "ma-loai-kcb", "ket-qua-dtri", "ma-nhom"),
+        codes: files!("codes": "ma-loai-kcb", "ket-qua-dtri", "ma-nhom", "tinh", "dan-toc"),
     }
 }

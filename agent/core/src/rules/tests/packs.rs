@@ -60,6 +60,18 @@ fn a_sites_own_pack_adds_rules_and_takes_the_place_of_those_with_its_ids() {
 }
 
 #[test]
+fn a_sites_own_list_takes_the_place_of_the_national_one_of_its_name() {
+    let moved = good("claim").change("XML1.MATINH_CU_TRU=97");
+    let breaks = |rules: &Rules| {
+        let found = moved.findings(rules, DAY);
+        found.iter().any(|found| found.rule == "XML1-MATINH_CU_TRU-CODE")
+    };
+    assert!(breaks(&Rules::national()));
+    let own = read(&[("codes/tinh.csv", "code,from\n79,2025-07-01\n97,2026-01-01\n")]).unwrap();
+    assert!(!breaks(&own));
+}
+
+#[test]
 fn a_rule_that_is_off_says_nothing_and_an_id_that_is_none_is_given_back() {
     let mut rules = Rules::national();
     let off = [
