@@ -374,6 +374,36 @@ fn a_signed_file_of_several_visits_is_parked_for_the_gateway_and_delivered_to_th
 }
 
 #[test]
+fn a_gateway_that_takes_only_signed_claims_gets_those_whose_signature_holds_byte_for_byte() {
+    let world = World::with(Wish {
+        gateway: Some("signed = \"only\"".to_owned()),
+        // The signed file is about its signature and holds next to nothing else.
+        storage: "[rules]\noff = [\"XML*\"]",
+        ..Wish::default()
+    });
+    let signed = include_bytes!("../agent/src/signature/vectors/valid.xml");
+    let broken = String::from_utf8_lossy(signed).replace("PE1BX0xLPkxLMTwv", "PE1BX0xLPkxLMjwv");
+    world.drop_in("signed.xml", signed);
+    world.drop_in("changed.xml", broken.as_bytes());
+    world.drop_in("unsigned.xml", &one_visit(231).bytes);
+    world.once().with(65);
+    let accepted = world.gateway.accepted();
+    assert_eq!(accepted.iter().map(|claim| &*claim.key).collect::<Vec<_>>(), ["LK1"]);
+    assert_eq!(accepted[0].sha256, sha256_hex(signed));
+    let parked = world.listed("parked");
+    assert_eq!(parked.len(), 2, "{parked:?}");
+    assert!(
+        parked.iter().all(|item| item["detail"]["kind"] == "unsigned"),
+        "{parked:?}"
+    );
+    assert_eq!(
+        world.fhir.resources()["Encounter"],
+        3,
+        "the FHIR server asks for no signature"
+    );
+}
+
+#[test]
 fn an_unsigned_file_of_several_visits_is_split_and_every_receipt_says_so() {
     let world = World::new();
     let files = [odd(223, Oddity::ManyRecords), odd(224, Oddity::WrongCount)];
