@@ -1,6 +1,6 @@
 //! XML12: what a medical assessment board found, who had asked for it, and what it tells of the person.
 //!
-//! The table has no key of the visit. It counts only where it names nobody else than the visit does.
+//! The table has no key of the visit. Beside other tables it counts only where it names nobody else than the visit does.
 
 use vhr_plugin_sdk::resource;
 
@@ -8,12 +8,10 @@ use crate::fhir::wording;
 use crate::finding::{Finding, Performer, Value};
 use crate::papers::{self, Paper};
 use crate::person::Issued;
-use crate::source::{Draft, Line, Source, same_name};
-
-const TABLE: &str = "XML12";
+use crate::source::{ASSESSMENT, Draft, Line, Source, same_name};
 
 pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
-    for line in source.lines(TABLE) {
+    for line in source.lines(ASSESSMENT) {
         if !is_ours(source, line) {
             draft.issues.warning(
                 "QD3176-PERSON",
@@ -104,7 +102,7 @@ pub(crate) fn phone<'a>(source: &Source<'a>) -> Option<&'a str> {
 }
 
 fn ours<'a>(source: &Source<'a>) -> impl Iterator<Item = Line<'a>> {
-    source.lines(TABLE).filter(|line| is_ours(source, *line))
+    source.lines(ASSESSMENT).filter(|line| is_ours(source, *line))
 }
 
 fn is_ours(source: &Source<'_>, line: Line<'_>) -> bool {

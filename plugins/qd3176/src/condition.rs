@@ -43,7 +43,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> Vec<Diagnos
     let systems = &source.profile.code_systems;
     let (icd10, yhct) = (systems.icd10.as_deref(), systems.traditional_medicine.as_deref());
     let mut found: Vec<Diagnosis<'a>> = Vec::new();
-    if source.is_check_in() {
+    if source.is_check_in() || source.is_assessment() {
         return found;
     }
     let mut traditional = list(head.get("MA_BENH_YHCT"));

@@ -14,11 +14,12 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[D
     let head = source.head;
     let profile = source.profile;
     let systems = &profile.code_systems;
-    if head.get("NGAY_VAO").is_none() {
+    if head.get("NGAY_VAO").is_none() && !source.is_assessment() {
         draft.missing(head, "NGAY_VAO", "Thiếu ngày vào", "no start of the visit");
     }
     let start = source.admitted;
     let end = draft.ordered(head, "NGAY_RA", start, source.discharged);
+    let is_over = head.get("NGAY_RA").is_some() || source.is_assessment();
     let ward_start = draft.date_time(head, "NGAY_VAO_NOI_TRU");
     let days = draft.decimal(head, "SO_NGAY_DTRI");
     let class = class(source, draft);
@@ -31,9 +32,9 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>, diagnoses: &[D
         });
         o.text(
             "status",
-            match (head.get("NGAY_RA"), source.is_check_in(), head.get("NGAY_YL")) {
-                (Some(_), ..) => "finished",
-                (None, true, None) => "arrived",
+            match (is_over, source.is_check_in(), head.get("NGAY_YL")) {
+                (true, ..) => "finished",
+                (false, true, None) => "arrived",
                 _ => "in-progress",
             },
         );
@@ -135,6 +136,9 @@ fn beds(a: &mut Array<'_>, source: &Source<'_>) {
 /// FHIR demands a class. Where the table knows none, the class is honestly unknown; the national code stays in `type`.
 fn class<'a>(source: &Source<'a>, draft: &mut Draft<'a>) -> (&'static str, &'static str, &'static str) {
     let unknown = (NULL_FLAVOR, "UNK", "unknown");
+    if source.is_assessment() {
+        return (ACT_CODE, "AMB", "ambulatory");
+    }
     let Some(code) = source.head.get("MA_LOAI_KCB") else {
         draft.missing(
             source.head,

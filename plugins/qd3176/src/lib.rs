@@ -47,7 +47,7 @@ use vhr_plugin_sdk::{
     Claim, Config, Context, Failure, Issue, Issues, Mapped, Outcome, Payload, Record, Visit, VisitInfo,
 };
 
-use source::{CHECK_IN, Draft, Line, Source};
+use source::{ASSESSMENT, CHECK_IN, Draft, Line, Source};
 
 #[cfg(feature = "plugin")]
 vhr_plugin_sdk::plugin!(Plugin, Plugin::open, map);
@@ -128,10 +128,12 @@ fn map_record(plugin: &Plugin, visit: &Visit<'_>) -> Outcome {
 /// Whose visit this is. Without that, or with two answers, nothing may be mapped.
 fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>, Draft<'a>), Vec<Issue>> {
     let error = |code, path: &str, vietnamese, english| vec![Issues::issue("error", code, path, vietnamese, english)];
-    let head = match (visit.table("XML1"), visit.table(CHECK_IN)) {
-        ([row], _) => Line::head("XML1", row),
-        ([], [row, ..]) => Line::head(CHECK_IN, row),
-        ([], []) => {
+    let (head, key) = match (visit.table("XML1"), visit.table(CHECK_IN), visit.table(ASSESSMENT)) {
+        ([row], ..) => (Line::head("XML1", row), "MA_LK"),
+        ([], [row, ..], _) => (Line::head(CHECK_IN, row), "MA_LK"),
+        // A board's minutes stand alone: their number is what names them.
+        ([], [], [row]) => (Line::head(ASSESSMENT, row), "SO_BIEN_BAN"),
+        ([], [], []) => {
             return Err(error(
                 "QD3176-NO-XML1",
                 "XML1",
@@ -148,11 +150,11 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
             ));
         }
     };
-    let Some(link) = head.get("MA_LK") else {
+    let Some(link) = head.get(key) else {
         return Err(error(
             "QD3176-MISSING",
-            &head.path("MA_LK"),
-            "Thiếu mã liên kết MA_LK",
+            &head.path(key),
+            "Thiếu mã định danh lượt khám",
             "the visit has no key",
         ));
     };
@@ -189,6 +191,10 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
             "the facility code is not the one of this site",
         );
     }
+    let (admitted, discharged) = match head.is_of(ASSESSMENT) {
+        true => ("NGAY_HOP", "NGAY_HOP"),
+        false => ("NGAY_VAO", "NGAY_RA"),
+    };
     let source = Source {
         profile: &plugin.profile,
         settings: &plugin.settings,
@@ -198,8 +204,8 @@ fn identify<'a>(plugin: &'a Plugin, visit: &'a Visit<'a>) -> Result<(Source<'a>,
         facility,
         at_home,
         patient: source::told(visit, head, "MA_BN").get("MA_BN").unwrap_or(link),
-        admitted: draft.date_time(head, "NGAY_VAO"),
-        discharged: draft.date_time(head, "NGAY_RA"),
+        admitted: draft.date_time(head, admitted),
+        discharged: draft.date_time(head, discharged),
     };
     Ok((source, draft))
 }
@@ -228,7 +234,7 @@ fn map_visit<'a>(source: &Source<'a>, mut draft: Draft<'a>) -> Outcome {
     assessment::map(source, draft_ref);
     referral::map(source, draft_ref, &diagnoses);
     appointment::map(source, draft_ref, &diagnoses);
-    if !source.is_check_in() {
+    if source.head.is_of("XML1") {
         claim::map(source, draft_ref, &coverages, &diagnoses);
     }
     people::practitioners(source, draft_ref);

@@ -14,7 +14,7 @@ pub(crate) fn map<'a>(source: &Source<'a>, draft: &mut Draft<'a>) {
     let head = source.head;
     let profile = source.profile;
     let number = source.told("MA_BN").get("MA_BN");
-    if number.is_none() {
+    if number.is_none() && !source.is_assessment() {
         draft.missing(
             head,
             "MA_BN",

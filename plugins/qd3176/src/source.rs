@@ -15,9 +15,9 @@ pub(crate) struct Source<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) settings: &'a Settings,
     pub(crate) visit: &'a Visit<'a>,
-    /// The one row of XML1; at check-in the first one of XML0.
+    /// The one row of XML1; at check-in the first one of XML0; of an assessment by itself that of XML12.
     pub(crate) head: Line<'a>,
-    /// `MA_LK`.
+    /// `MA_LK`; of an assessment by itself the number of its minutes.
     pub(crate) link: &'a str,
     /// The code of the facility.
     pub(crate) facility: &'a str,
@@ -34,6 +34,9 @@ pub(crate) const ENCOUNTER: &str = "visit";
 
 /// The table of the check-in, which comes before there is an XML1.
 pub(crate) const CHECK_IN: &str = "XML0";
+
+/// The table of a medical assessment board, which stands alone where there is no visit.
+pub(crate) const ASSESSMENT: &str = "XML12";
 
 /// The tables beside XML1 that say the same of the person, under the same names.
 const PERSONAL: [&str; 5] = [CHECK_IN, "XML6", "XML13", "XML14", "XML15"];
@@ -86,6 +89,11 @@ impl<'a> Source<'a> {
     /// There is no XML1 yet.
     pub(crate) fn is_check_in(&self) -> bool {
         self.head.table == CHECK_IN
+    }
+
+    /// There is no visit: a board met, and wrote its minutes.
+    pub(crate) fn is_assessment(&self) -> bool {
+        self.head.table == ASSESSMENT
     }
 
     /// The day whose code tables apply: the last day of care that is known.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{MOH, Out, R4, SETS, bare, check_in, digits, out, outcome, papers, with, with_row};
+use common::{MOH, Out, R4, SETS, bare, check_in, digits, mapped, out, outcome, papers, with, with_row};
 use serde_json::{Value, json};
 use vhr_plugin_sdk::{Claim, Outcome};
 
@@ -327,4 +327,32 @@ fn a_card_and_what_belongs_to_it_come_from_one_table() {
     let out = out(&visit, R4);
     assert_eq!(out.get("Coverage/BHYT-1")["period"], json!({"end": "2026-12-31"}));
     assert_eq!(out.get("Patient/L1")["identifier"][0]["value"], Value::from("DN1"));
+}
+
+#[test]
+fn an_assessment_by_itself_is_mapped_under_the_number_of_its_minutes() {
+    let row = json!({
+        "SO_BIEN_BAN": "12/BB-GĐYK", "NGAY_HOP": "20260915", "HO_TEN": "TRẦN VĂN THỬ", "NGAY_SINH": "19700101",
+        "SO_CCCD": "079070000001", "DIA_CHI": "1 Đường Thử", "KET_QUA_KHAM": "Ổn định", "TYLE_TTCT_MOI": "21",
+        "NGUOI_CHU_TRI": "BS Thử", "MA_BHXH": "7900000001", "DIEN_THOAI": "0900000001", "NGAY_CHUNG_TU": "20260916",
+    });
+    let alone = json!({"XML12": [row]});
+    let visit = mapped(&alone, R4).visit;
+    assert_eq!((&*visit.key, &*visit.facility), ("12/BB-GĐYK", "79999"));
+    assert!(visit.ended.unwrap().starts_with("2026-09-15"));
+    let out = out(&alone, R4);
+    assert_eq!(out.issues(), [""; 0]);
+    assert_eq!(
+        (out.count("Patient"), out.count("Encounter"), out.count("Claim")),
+        (1, 1, 0)
+    );
+    let encounter = out.get("Encounter/visit");
+    assert_eq!(
+        (&encounter["status"], &encounter["class"]["code"]),
+        (&json!("finished"), &json!("AMB"))
+    );
+    let patient = out.get("Patient/12/BB-GĐYK");
+    assert_eq!(patient["name"][0]["text"], "TRẦN VĂN THỬ");
+    assert_eq!(patient["telecom"][0]["value"], "0900000001");
+    assert!(out.has("Observation/XML12-1-GIAM_DINH") && out.has("DocumentReference/XML12-1"));
 }

@@ -35,6 +35,15 @@ fn a_record_needs_exactly_one_row_in_xml1() {
 }
 
 #[test]
+fn an_assessment_by_itself_is_named_by_the_number_of_its_minutes() {
+    let minutes = |row: Value| json!({"XML12": [row]});
+    let nameless = minutes(json!({"HO_TEN": "TRẦN VĂN THỬ"}));
+    assert_eq!(refusal(&nameless), is("QD3176-MISSING", "XML12/SO_BIEN_BAN"));
+    let two = json!({"XML12": [{"SO_BIEN_BAN": "1"}, {"SO_BIEN_BAN": "2"}]});
+    assert_eq!(refusal(&two), is("QD3176-MANY-XML1", "XML1"));
+}
+
+#[test]
 fn a_visit_without_a_key_is_refused() {
     assert_eq!(
         refusal(&with(visit(), json!({"MA_LK": null}))),
