@@ -49,7 +49,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// Any file.
 pub fn run(bytes: &[u8]) {
     let at = Timestamp::from_millis(1_780_000_000_000);
-    let records = frame::survey(bytes, &Limits::default()).map_or(0, |survey| survey.records);
+    // A file that is refused has nothing that a signature could be asked for.
+    let Ok(frame::Survey { records, .. }) = frame::survey(bytes, &Limits::default()) else {
+        return;
+    };
     let check = || signature::check(|| Ok(bytes), records, None, at).expect("memory does not fail");
     let standing = check();
     assert_eq!(format!("{standing:?}"), format!("{:?}", check()), "the same again");
