@@ -343,6 +343,7 @@ impl Mapper {
                 .chain(checked.issues)
                 .chain(unknown_tables(&framed.opened))
                 .chain(framed.opened.repairs.iter().map(Issue::from))
+                .chain(doubled_fields(&framed.opened))
                 .collect(),
             held: checked.held,
         };
@@ -511,6 +512,18 @@ fn ours(code: &str, message: &str) -> Issue {
         source: String::new(),
         message: message.into(),
     }
+}
+
+/// Fields that say two things in one row.
+fn doubled_fields(opened: &Opened) -> impl Iterator<Item = Issue> + '_ {
+    opened.doubled.iter().map(|place| Issue {
+        severity: "warning".into(),
+        code: "FIELD-TWICE".into(),
+        source: place.clone(),
+        message: "trường này xuất hiện hai lần trong một dòng với giá trị khác nhau: FHIR lấy giá trị đầu, tệp gửi cổng giữ cả hai; sửa ở HIS / \
+                  this field stands twice in one row and says two things: FHIR has the first, the claim keeps both; mend the HIS"
+            .into(),
+    })
 }
 
 fn unknown_tables(opened: &Opened) -> impl Iterator<Item = Issue> {

@@ -46,6 +46,9 @@ pub struct Opened {
     pub unknown: Vec<String>,
     /// The columns whose text was spoiled and now says what was meant.
     pub repairs: Vec<Repair>,
+    /// Fields that stood twice in one row and said something else the second time, as `XML2/SO_LUONG`. The first is what
+    /// plugins see; both leave with the claim.
+    pub doubled: Vec<String>,
     unknown_digests: Vec<[u8; 32]>,
     /// For the envelope: the name of each `FILEHOSO` and what it holds.
     pub(super) held: Vec<(String, Held)>,
@@ -86,6 +89,7 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
         signed,
         unknown: Vec::new(),
         repairs: Vec::new(),
+        doubled: Vec::new(),
         unknown_digests: Vec::new(),
         held: Vec::with_capacity(files.len()),
     };
@@ -213,6 +217,9 @@ impl Opened {
             }
             None => self.take_text(file, scratch, limits)?,
         };
+        let doubled = std::mem::take(&mut self.store.doubled);
+        let places = doubled.iter().map(|field| format!("{}/{field}", NAMES[number]));
+        self.doubled.extend(places);
         self.tables.push((number, before..self.store.row_count()));
         self.put(file, NAMES[number], content);
         Ok(())

@@ -4,7 +4,7 @@
 //! list, and text beside the rows is ignored. All text of a record lies in one buffer; a field is two ranges into it.
 //! Values come out trimmed, with `\n` line ends, in NFC; an empty field is left out; of a doubled one the first stays.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use memchr::memrchr;
 use quick_xml::{
@@ -24,6 +24,9 @@ const ROW_FIELDS: usize = 1024;
 /// That many fields with text beside a list are no strays: a field was torn open, and ignoring the rest would lose data.
 const STRAYS: u32 = 3;
 
+/// So many names of doubled fields are remembered for one document.
+const DOUBLED: usize = 20;
+
 /// What was read, for all tables of a record.
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -32,6 +35,8 @@ pub(super) struct Store {
     rows: Vec<Range<u32>>,
     /// Which values may be spoiled, until that is settled.
     pub(super) doubts: Doubts,
+    /// Names of fields that stood twice in a row and said something else the second time, since this was last taken.
+    pub(super) doubled: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +87,7 @@ impl Store {
             fields: Vec::with_capacity(bytes / 24),
             rows: Vec::new(),
             doubts: Doubts::default(),
+            doubled: BTreeSet::new(),
         }
     }
 
@@ -263,7 +269,12 @@ impl Store {
             store: self,
             fields: &self.fields[parent.first_field..],
         };
-        if *word & bit != 0 && row.get(name).is_some() {
+        if *word & bit != 0
+            && let Some(first) = row.get(name)
+        {
+            if first != value && self.doubled.len() < DOUBLED {
+                self.doubled.insert(name.to_owned());
+            }
             return Ok(());
         }
         *word |= bit;

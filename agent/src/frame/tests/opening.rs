@@ -117,6 +117,21 @@ fn of_a_doubled_field_the_first_that_holds_something_stays() {
 }
 
 #[test]
+fn a_doubled_field_that_says_something_else_is_told_once_for_its_table() {
+    let doubled = |document: &str| {
+        open_one(&hoso(&[raw("XML1", "<X><A>1</A></X>"), raw("xml2", document)]))
+            .unwrap()
+            .doubled
+    };
+    let row = "<Y><A/><B>1</B><A>2</A><A>3</A><B>4</B><C>5</C><C>5</C></Y>";
+    assert_eq!(doubled(&format!("<X>{row}{row}</X>")), ["XML2/A", "XML2/B"]);
+    // The same in two rows is not doubled.
+    assert!(doubled("<X><Y><A>1</A></Y><Y><A>2</A></Y></X>").is_empty());
+    let many: String = (0..200).map(|n| format!("<F{n}>1</F{n}><F{n}>2</F{n}>")).collect();
+    assert_eq!(doubled(&format!("<X><Y>{many}</Y></X>")).len(), 20);
+}
+
+#[test]
 fn content_may_come_in_many_forms_and_says_the_same() {
     let document = summary("A");
     let (_, root) = document.split_once('\n').unwrap();
