@@ -23,6 +23,7 @@ mod keys;
 mod outages;
 mod peers;
 mod replay;
+mod report;
 mod secrecy;
 mod story;
 mod survival;

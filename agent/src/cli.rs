@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::logging;
 use crate::report::{Exit, Failure};
-use crate::{logging, report};
 
 mod check;
 mod key;
@@ -16,6 +16,7 @@ pub(crate) mod output;
 mod plugin;
 mod queue;
 mod receipts;
+mod report;
 mod run;
 mod status;
 
@@ -48,6 +49,8 @@ enum Verb {
     Receipts(receipts::Options),
     /// Những lúc không gửi được, làm bằng chứng khi gửi chậm / when what was out of reach: evidence for late sending
     Outages(outages::Options),
+    /// Báo cáo một ngày hay một kỳ: đủ, sạch, sống / the figures of a day or a period: complete, clean, live
+    Report(report::Options),
     /// Khóa: xem, đổi, gửi giữ, khôi phục / keys: look, rotate, escrow, recover
     Key(key::Options),
     /// Dành cho người viết plugin / for those who write plugins
@@ -99,12 +102,13 @@ pub fn run() -> ExitCode {
         Verb::Queue(options) => queue::run(&options),
         Verb::Receipts(options) => receipts::run(&options),
         Verb::Outages(options) => outages::run(&options),
+        Verb::Report(options) => report::run(&options),
         Verb::Key(options) => key::run(&options),
         Verb::Plugin(options) => plugin::run(&options),
     };
     match done {
         Ok(exit) => exit.into(),
-        Err(failure) => report::tell(&failure),
+        Err(failure) => crate::report::tell(&failure),
     }
 }
 

@@ -302,6 +302,7 @@ fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) 
             code: "BATCH".into(),
             vi: report::chain(&e),
             en: report::chain(&e),
+            department: None,
         }),
         ..spool::Index::default()
     });

@@ -26,5 +26,6 @@ pub(crate) fn head() -> Head {
         claim: ClaimForm::AsReceived,
         issues: vec![],
         held: None,
+        department: None,
     }
 }

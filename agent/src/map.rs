@@ -21,6 +21,7 @@ use crate::spool::batch::SetAside;
 use crate::spool::{self, Index, RecordRow, Spool};
 
 pub mod claim;
+mod department;
 pub mod profiles;
 
 /// Records given to the plugin at once.
@@ -261,7 +262,13 @@ impl Mapper {
     ) -> Made {
         let Known { survey, judge } = known;
         let (seq, locator) = (framed.cut.seq, &framed.cut.locator);
-        let refused = |issues: Vec<Issue>| Made::Refused(refusal(seq, locator, &issues));
+        let department = department::of(&framed.opened);
+        let refused = |issues: Vec<Issue>| {
+            Made::Refused(SetAside {
+                department: department.clone(),
+                ..refusal(seq, locator, &issues)
+            })
+        };
         let mut bundles = BTreeMap::new();
         let mut shares = Vec::new();
         let mut visit = None;
@@ -346,6 +353,7 @@ impl Mapper {
                 .chain(doubled_fields(&framed.opened))
                 .collect(),
             held: checked.held,
+            department: department.clone(),
         };
         judge.remark(&mut head);
         Made::Record(
@@ -454,6 +462,7 @@ fn set_aside(seq: u32, locator: &str, fault: frame::RecordFault) -> SetAside {
         code: fault.code.to_owned(),
         vi: fault.vi,
         en: fault.en,
+        department: None,
     }
 }
 
@@ -470,6 +479,7 @@ fn unfinished() -> SetAside {
         en: "The file has no end tag GIAMDINHHS: records may be missing. Those that are there are sent; the source file stays. \
              Export it again, whole."
             .to_owned(),
+        department: None,
     }
 }
 
@@ -493,6 +503,7 @@ fn refusal(seq: u32, locator: &str, issues: &[Issue]) -> SetAside {
         code,
         vi: text.clone(),
         en: text,
+        department: None,
     }
 }
 

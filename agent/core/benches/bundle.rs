@@ -94,6 +94,7 @@ fn record() -> Record {
             claim: ClaimForm::AsReceived,
             issues: Vec::new(),
             held: None,
+            department: None,
         },
         bundles: BTreeMap::from([("r4".into(), bundle.json)]),
         envelope: None,

@@ -11,7 +11,7 @@
 //! - [`rules`]: what is wrong with it before it is sent;
 //! - [`diff`]: what a newer version of it says differently;
 //! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
-//! - [`status`], [`control`], [`outage`]: what is told about it.
+//! - [`status`], [`control`], [`outage`], [`figures`]: what is told about it.
 
 pub mod believe;
 pub mod bundle;
@@ -19,6 +19,7 @@ pub mod config;
 pub mod control;
 pub mod delivery;
 pub mod diff;
+pub mod figures;
 pub mod id;
 pub mod line;
 pub mod outage;

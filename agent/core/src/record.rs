@@ -92,6 +92,9 @@ pub struct Head {
     /// Why its claim is held back by the rules before sending, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Said>,
+    /// The code of the department that closed it, for counting; none where the file does not say, or nobody asked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
 }
 
 /// One visit as mapped.
@@ -216,6 +219,7 @@ mod tests {
                 claim: ClaimForm::Envelope { why: "split".into() },
                 issues: vec![],
                 held: None,
+                department: Some("K01".into()),
             },
             bundles: BTreeMap::from([
                 ("r4".into(), "{}".into()),

@@ -94,6 +94,7 @@ fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) ->
                 code: fault.code.into(),
                 vi: fault.vi,
                 en: fault.en,
+                department: None,
             };
             tell(options, &name, "set-aside", &aside)?;
             return Ok(false);

@@ -218,7 +218,7 @@ pub(super) fn check_days(days: [&Option<String>; 2]) -> Result<(), Failure> {
 
 /// A CSV cell: quoted where needed, and never taken for a formula by a spreadsheet.
 pub(super) fn cell(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@']) {
+    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {
         text.to_owned()

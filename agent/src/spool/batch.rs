@@ -65,6 +65,9 @@ pub struct SetAside {
     pub vi: String,
     /// The same in English.
     pub en: String,
+    /// The code of the department that closed the visit, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
 }
 
 /// What became of every record of an export.
