@@ -16,7 +16,7 @@ impl<'b> Bytes<'b> {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         let (first, rest) = self.0.split_first().map_or((0, self.0), |(first, rest)| (*first, rest));
         self.0 = rest;
         first
@@ -24,7 +24,7 @@ impl<'b> Bytes<'b> {
 
     /// A choice among so many.
     pub fn below(&mut self, count: usize) -> usize {
-        usize::from(self.next()) % count.max(1)
+        usize::from(self.byte()) % count.max(1)
     }
 
     /// Text up to the next line end, whatever it is.

@@ -3,7 +3,7 @@
 //! Each target has `run`, which takes any bytes and panics where something does not hold, and `seeds`, from which a fuzzer starts.
 //! `tests/fuzz/run` runs the fuzzers (libFuzzer) for a while each, then measures whether what they found takes longer than it
 //! should. `cargo test` tries every target on its seeds and on a few thousand changed ones, the same each time.
-//! What stays true: nothing here reads a clock or a random source; the same bytes do the same.
+//! What stays true: no target reads a clock or a random source; the same bytes do the same.
 
 #[cfg(test)]
 mod bad_input;

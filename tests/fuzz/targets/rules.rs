@@ -61,8 +61,8 @@ pub fn run(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     let mut rows: Vec<Vec<Vec<(&str, String)>>> = vec![Vec::new(); 16];
     while !bytes.is_empty() {
-        let (table, row) = (bytes.below(17), usize::from(bytes.next()));
-        let field = bytes.next();
+        let (table, row) = (bytes.below(17), usize::from(bytes.byte()));
+        let field = bytes.byte();
         let text = bytes.line().replace(char::REPLACEMENT_CHARACTER, &MARK.to_string());
         // A last table stands for names that are not known.
         let (table, name) = match TABLES.get(table) {

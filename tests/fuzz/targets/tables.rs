@@ -43,10 +43,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// A record's JSON, or choices of fields.
 pub fn run(bytes: &[u8]) {
     if bytes.first() == Some(&b'{') {
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            if let Ok(visit) = Visit::parse(text) {
-                read(&visit);
-            }
+        if let Some(visit) = std::str::from_utf8(bytes).ok().and_then(|text| Visit::parse(text).ok()) {
+            read(&visit);
         }
         return;
     }
