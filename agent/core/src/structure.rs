@@ -14,9 +14,10 @@ use crate::say::Said;
 
 use base::Base;
 use profile::Profiles;
-use tree::Node;
+use tree::{Node, Tree};
 
 mod base;
+mod path;
 mod primitive;
 mod profile;
 mod rule;
@@ -204,15 +205,16 @@ impl Structure {
     /// # Errors
     /// When it is no JSON.
     pub fn check(&self, json: &str) -> Result<Checked<'_>, serde_json::Error> {
-        let tree = Node::read(json)?;
-        let mut faults = walk::resource(self.base, &tree);
+        let tree = Tree::read(json)?;
+        let tree = tree.root();
+        let mut faults = walk::resource(self.base, tree);
         let mut checked = Checked::default();
         if faults.is_empty() {
             let root = tree.get("resourceType").and_then(Node::text).unwrap_or_default();
             let own = tree.get("meta").and_then(|meta| meta.get("profile"));
             for claimed in own.into_iter().flat_map(Node::items).filter_map(Node::text) {
                 if self.profiles.kind(claimed) == Some(root) {
-                    faults.extend(self.profiles.check(claimed, &tree));
+                    faults.extend(self.profiles.check(claimed, tree));
                 } else {
                     faults.push(Finding {
                         path: format!("{root}.meta.profile"),
@@ -223,7 +225,7 @@ impl Structure {
             if tree.get("meta").is_none() {
                 let meant = self.claims.get(root).map_or(&[][..], Vec::as_slice);
                 for profile in meant {
-                    let missed = self.profiles.check(profile, &tree);
+                    let missed = self.profiles.check(profile, tree);
                     if missed.is_empty() {
                         checked.claim = Some(profile);
                         break;

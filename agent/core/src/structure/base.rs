@@ -22,7 +22,7 @@ pub(super) struct Shape {
     pub(super) is_resource: bool,
     pub(super) elements: Vec<Element>,
     /// By the name in JSON: a choice stands there once for each of its types.
-    members: HashMap<String, Member>,
+    members: Vec<(String, Member)>,
 }
 
 /// One element, a choice too.
@@ -93,7 +93,7 @@ impl Base {
                     name: path,
                     is_resource: matches!(*types, "DomainResource" | "Resource") || *path == "Resource",
                     elements: Vec::new(),
-                    members: HashMap::new(),
+                    members: Vec::new(),
                 });
             }
         }
@@ -143,7 +143,7 @@ impl Base {
                 Some(stem) => format!("{stem}{}{}", kind[..1].to_ascii_uppercase(), &kind[1..]),
                 None => name.to_owned(),
             };
-            self.shapes[owner].members.insert(key, member);
+            self.shapes[owner].members.push((key, member));
         }
         self.shapes[owner].elements.push(Element {
             name,
@@ -156,7 +156,9 @@ impl Base {
 
 impl Shape {
     pub(super) fn member(&self, name: &str) -> Option<Member> {
-        self.members.get(name).copied()
+        // Most names differ in their length already: faster than any hash of them.
+        let member = self.members.iter().find(|(known, _)| known == name);
+        member.map(|(_, member)| *member)
     }
 }
 
@@ -166,9 +168,15 @@ impl Element {
         !self.codes.is_empty()
     }
 
-    /// Whether a code, or a `system|code`, is one of the list.
+    /// Whether a code is one of the list.
     pub(super) fn has_code(&self, code: &str) -> bool {
         self.codes.split(' ').any(|listed| listed == code)
+    }
+
+    /// Whether a code of a system is one of the list.
+    pub(super) fn has_coding(&self, system: &str, code: &str) -> bool {
+        let listed = |of: &str| of.strip_prefix(system)?.strip_prefix('|').map(|listed| listed == code);
+        self.codes.split(' ').any(|of| listed(of) == Some(true))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use super::tree::Node;
+use super::tree::{Kind, Node};
 
 /// A primitive type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +51,11 @@ impl Primitive {
     }
 
     /// Whether this is a value of the type.
-    pub(super) fn takes(self, node: &Node<'_>) -> bool {
-        match node {
-            Node::Bool(_) => self == Self::Boolean,
-            Node::Number(number) => self.takes_number(number),
-            Node::Text(text) => self.takes_text(text),
+    pub(super) fn takes(self, node: Node<'_>) -> bool {
+        match node.kind() {
+            Kind::Bool(_) => self == Self::Boolean,
+            Kind::Number(number) => self.takes_number(number),
+            Kind::Text(text) => self.takes_text(text),
             _ => false,
         }
     }
@@ -119,16 +119,20 @@ fn is_base64(text: &str) -> bool {
 
 /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, and a day that there is.
 fn is_date(text: &str) -> bool {
-    let whole = match text.len() {
-        4 => format!("{text}-01-01"),
-        7 => format!("{text}-01"),
-        10 => text.to_owned(),
+    let number = |range: std::ops::Range<usize>| {
+        let digits = text.get(range)?;
+        let all = digits.bytes().all(|b| b.is_ascii_digit());
+        all.then(|| digits.parse::<u32>().ok())?
+    };
+    let dashed = |at: usize| text.as_bytes().get(at) == Some(&b'-');
+    let (month, day) = match text.len() {
+        4 => (Some(1), Some(1)),
+        7 if dashed(4) => (number(5..7), Some(1)),
+        10 if dashed(4) && dashed(7) => (number(5..7), number(8..10)),
         _ => return false,
     };
-    let bytes = whole.as_bytes();
-    let digits = |range: std::ops::Range<usize>| bytes[range].iter().all(u8::is_ascii_digit);
-    let shaped = digits(0..4) && bytes[4] == b'-' && digits(5..7) && bytes[7] == b'-' && digits(8..10);
-    shaped && !whole.starts_with("0000") && NaiveDate::parse_from_str(&whole, "%Y-%m-%d").is_ok()
+    matches!((number(0..4), month, day), (Some(year @ 1..), Some(month), Some(day))
+        if NaiveDate::from_ymd_opt(year.cast_signed(), month, day).is_some())
 }
 
 /// A date, or a date with a time and a zone; not shorter than `least`.
@@ -149,20 +153,28 @@ fn is_date_time(text: &str, least: usize) -> bool {
 /// `hh:mm:ss`, with a fraction or without.
 fn is_time(text: &str) -> bool {
     let (time, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let parts: Vec<&str> = time.split(':').collect();
-    let below = |part: &str, end: u32| {
-        part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()) && part.parse::<u32>().is_ok_and(|n| n < end)
+    let below = |at: usize, end: u8| match time.as_bytes()[at..at + 2] {
+        [ten, one] => ten.is_ascii_digit() && one.is_ascii_digit() && (ten - b'0') * 10 + (one - b'0') < end,
+        _ => false,
     };
+    let is_colon = |at: usize| time.as_bytes()[at] == b':';
     !fraction.is_empty()
         && fraction.bytes().all(|b| b.is_ascii_digit())
-        && matches!(parts[..], [hour, minute, second] if below(hour, 24) && below(minute, 60) && below(second, 61))
+        && time.len() == 8
+        && is_colon(2)
+        && is_colon(5)
+        && below(0, 24)
+        && below(3, 60)
+        && below(6, 61)
 }
 
 fn is_zone(text: &str) -> bool {
     text == "Z"
         || text.len() == 6
             && text.starts_with(['+', '-'])
-            && is_time(&format!("{}:00", &text[1..]))
+            && text.as_bytes()[3] == b':'
+            && text.bytes().skip(1).filter(u8::is_ascii_digit).count() == 4
+            && text[4..] < *"60"
             && text[1..] <= *"14:00"
 }
 
@@ -174,8 +186,8 @@ mod tests {
         let kind = Primitive::of(kind).unwrap();
         for (values, expected) in [(good, true), (bad, false)] {
             for value in values {
-                let node = Node::read(value).unwrap();
-                assert_eq!(kind.takes(&node), expected, "{kind:?} {value}");
+                let tree = crate::structure::tree::Tree::read(value).unwrap();
+                assert_eq!(kind.takes(tree.root()), expected, "{kind:?} {value}");
             }
         }
     }

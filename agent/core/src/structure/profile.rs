@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::path::Path;
 use super::rule::{Look, Rule};
 use super::tree::Node;
 use super::{Error, Finding};
@@ -13,47 +14,66 @@ const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
 /// Profiles rest on profiles no deeper than this.
 const DEPTH: usize = 8;
 
-/// Profiles by canonical url.
+/// Profiles, and their places by canonical url.
 #[derive(Debug, Default)]
-pub(super) struct Profiles(HashMap<String, Profile>);
+pub(super) struct Profiles {
+    all: Vec<Profile>,
+    places: HashMap<String, usize>,
+}
 
 #[derive(Debug)]
 struct Profile {
     /// The type of R4 it is a profile of.
     kind: String,
     /// The profile it derives from, if that is none of R4.
-    base: Option<String>,
+    base: Option<usize>,
     rule: Rule,
+    /// The rule asks for nothing.
+    idle: bool,
 }
 
 impl Profiles {
     /// From `StructureDefinition`s with differentials.
     pub(super) fn read(definitions: &str) -> Result<Self, Error> {
         let definitions: Vec<Value> = serde_json::from_str(definitions)?;
-        let mut profiles = HashMap::with_capacity(definitions.len());
+        let mut profiles = Self::default();
+        let mut bases = Vec::with_capacity(definitions.len());
         for (at, definition) in definitions.iter().enumerate() {
-            let (url, profile) = Profile::read(definition).ok_or(Error::Incomplete(at + 1))?;
-            profiles.insert(url, profile);
+            let (url, base, profile) = Profile::read(definition).ok_or(Error::Incomplete(at + 1))?;
+            profiles.places.insert(url.clone(), at);
+            profiles.all.push(profile);
+            bases.push((url, base));
         }
-        let kinds: HashMap<String, String> = profiles
-            .iter()
-            .map(|(url, profile)| (url.clone(), profile.kind.clone()))
-            .collect();
-        for (url, profile) in &mut profiles {
-            if let Some(base) = &profile.base {
-                let kind = kinds.get(base).ok_or_else(|| Error::NoBase {
-                    profile: url.clone(),
-                    base: base.clone(),
-                })?;
-                profile.kind.clone_from(kind);
+        for (at, (profile, base)) in bases.into_iter().enumerate() {
+            let place = profiles.places.get(&base).copied();
+            if place.is_none() && !base.starts_with(CORE) {
+                return Err(Error::NoBase { profile, base });
+            }
+            profiles.all[at].base = place;
+        }
+        profiles.settle();
+        Ok(profiles)
+    }
+
+    /// Finds what refers to what, and leaves out what nothing can break; that may leave others with nothing to ask.
+    fn settle(&mut self) {
+        let Self { all, places } = self;
+        for profile in all.iter_mut() {
+            profile.rule.resolve(&|url| places.get(url).copied());
+        }
+        for _ in 0..DEPTH {
+            let idle: Vec<bool> = (0..all.len())
+                .map(|at| chain(all, at).all(|profile| profile.idle))
+                .collect();
+            for profile in all.iter_mut() {
+                profile.idle = profile.rule.prune("", &|at| idle[at]);
             }
         }
-        Ok(Self(profiles))
     }
 
     /// The type a profile is of; `None` where it is not defined.
     pub(super) fn kind(&self, url: &str) -> Option<&str> {
-        Some(&self.0.get(url)?.kind)
+        Some(&self.all[*self.places.get(url)?].kind)
     }
 
     /// The type that a reference to this profile points at, where that is known.
@@ -61,42 +81,48 @@ impl Profiles {
         self.kind(url).or_else(|| url.strip_prefix(CORE))
     }
 
-    /// What a resource does not keep of a profile.
-    pub(super) fn check(&self, url: &str, tree: &Node<'_>) -> Vec<Finding> {
+    /// What a resource does not keep of a profile that is defined.
+    pub(super) fn check(&self, url: &str, tree: Node<'_>) -> Vec<Finding> {
+        let mut path = Path::default();
+        path.begin(tree.get("resourceType").and_then(Node::text).unwrap_or_default());
         let mut look = Look {
             profiles: self,
-            path: self.kind(url).unwrap_or_default().to_owned(),
+            path,
             found: Vec::new(),
         };
-        self.apply(url, tree, &mut look);
+        if let Some(at) = self.places.get(url) {
+            self.apply(*at, tree, &mut look);
+        }
         look.found
     }
 
     /// Checks a value against a profile and all that it derives from.
-    pub(super) fn apply(&self, url: &str, node: &Node<'_>, look: &mut Look<'_>) {
-        let mut next = self.0.get(url);
-        for _ in 0..DEPTH {
-            let Some(profile) = next else { return };
-            profile.rule.members(node, look);
-            next = profile.base.as_ref().and_then(|base| self.0.get(base));
-        }
+    pub(super) fn apply<'t>(&self, at: usize, node: Node<'t>, look: &mut Look<'_, 't>) {
+        chain(&self.all, at).for_each(|profile| profile.rule.members(node, look));
     }
 }
 
+/// A profile and those it rests on.
+fn chain(all: &[Profile], at: usize) -> impl Iterator<Item = &Profile> {
+    let of = |profile: &&Profile| profile.base.map(|base| &all[base]);
+    std::iter::successors(all.get(at), move |profile| of(profile)).take(DEPTH)
+}
+
 impl Profile {
-    fn read(definition: &Value) -> Option<(String, Self)> {
+    /// Its url, what it derives from, and what it says.
+    fn read(definition: &Value) -> Option<(String, String, Self)> {
         let text = |name: &str| definition[name].as_str().map(str::to_owned);
         let mut rule = Rule::default();
         for element in definition["differential"]["element"].as_array()? {
             let id = element["id"].as_str()?;
             rule.place(id).learn(element);
         }
-        let base = text("baseDefinition")?;
         let profile = Self {
             kind: text("type")?,
-            base: (!base.starts_with(CORE)).then_some(base),
+            base: None,
             rule,
+            idle: false,
         };
-        Some((text("url")?, profile))
+        Some((text("url")?, text("baseDefinition")?, profile))
     }
 }

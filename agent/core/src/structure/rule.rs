@@ -1,11 +1,10 @@
 //! What a profile asks of one element and of all within it.
 
-use std::fmt::Write;
-
 use serde_json::Value;
 
+use super::path::Path;
 use super::profile::Profiles;
-use super::tree::Node;
+use super::tree::{Kind, Node};
 use super::walk::points_at;
 use super::{Finding, Wrong};
 
@@ -44,26 +43,28 @@ struct Type {
     code: String,
     /// One of them, if there are any.
     profiles: Vec<String>,
+    /// Those of them that are defined, by their places.
+    defined: Vec<usize>,
     /// What a reference may point at; empty: what R4 allows.
     targets: Vec<String>,
 }
 
 /// What is being looked at: where it is, and what is found there.
-pub(super) struct Look<'p> {
+pub(super) struct Look<'p, 't> {
     pub(super) profiles: &'p Profiles,
-    pub(super) path: String,
+    pub(super) path: Path<'t>,
     pub(super) found: Vec<Finding>,
 }
 
 /// A value of an element.
 #[derive(Clone, Copy)]
-struct Held<'n, 't> {
+struct Held<'t> {
     /// The name in JSON.
-    key: &'n str,
+    key: &'t str,
     /// The type of a choice, with its first letter large.
-    choice: Option<&'n str>,
+    choice: Option<&'t str>,
     at: Option<usize>,
-    node: &'n Node<'t>,
+    node: Node<'t>,
     /// It is what stands beside a primitive that has no value.
     beside: bool,
 }
@@ -108,6 +109,7 @@ impl Rule {
             let read = |of: &Value| Type {
                 code: of["code"].as_str().unwrap_or_default().to_owned(),
                 profiles: texts(&of["profile"]),
+                defined: Vec::new(),
                 targets: texts(&of["targetProfile"]),
             };
             self.types = types.iter().map(read).collect();
@@ -126,19 +128,54 @@ impl Rule {
         self.closed = slicing["rules"] == "closed";
     }
 
+    /// Finds the profiles that types within are to keep.
+    pub(super) fn resolve(&mut self, place: &dyn Fn(&str) -> Option<usize>) {
+        for of in &mut self.types {
+            of.defined = of.profiles.iter().filter_map(|profile| place(profile)).collect();
+        }
+        let within = self.children.iter_mut().chain(&mut self.slices);
+        within.for_each(|(_, rule)| rule.resolve(place));
+    }
+
     /// Checks an object, all of whose members stand at `look.path`.
-    pub(super) fn members(&self, node: &Node<'_>, look: &mut Look<'_>) {
+    pub(super) fn members<'t>(&self, node: Node<'t>, look: &mut Look<'_, 't>) {
         for (name, rule) in &self.children {
-            let held = held(node, name);
-            rule.count(name, held.len(), look);
-            for one in &held {
-                rule.value(*one, look);
+            let mut count = 0;
+            each(node, name, |held| {
+                count += 1;
+                rule.value(held, look);
+            });
+            rule.count(name, count, look);
+            if !rule.slices.is_empty() {
+                let mut held = Vec::with_capacity(count);
+                each(node, name, |one| held.push(one));
+                rule.slices(name, &held, look);
             }
-            rule.slices(name, &held, look);
         }
     }
 
-    fn count(&self, name: &str, found: usize, look: &mut Look<'_>) {
+    /// Drops what asks for nothing, in most profiles the most; `idle` profiles are kept by everything. Gives back whether
+    /// nothing is left that anything could break, as the rule of the element `name`.
+    pub(super) fn prune(&mut self, name: &str, idle: &dyn Fn(usize) -> bool) -> bool {
+        for of in &mut self.types {
+            if of.defined.iter().any(|profile| idle(*profile)) {
+                of.defined.clear();
+            }
+        }
+        self.children.retain_mut(|(name, rule)| !rule.prune(name, idle));
+        let closed = self.closed;
+        self.slices.retain_mut(|(_, slice)| !slice.prune(name, idle) || closed);
+        let asks = |of: &Type| name.ends_with("[x]") || !of.defined.is_empty() || !of.targets.is_empty();
+        self.min == 0
+            && self.max.is_none()
+            && self.fixed.is_none()
+            && self.pattern.is_none()
+            && self.children.is_empty()
+            && self.slices.is_empty()
+            && !self.types.iter().any(asks)
+    }
+
+    fn count(&self, name: &str, found: usize, look: &mut Look<'_, '_>) {
         let wrong = if found < self.min as usize {
             Wrong::TooFew(self.min)
         } else if let Some(max) = self.max.filter(|max| found > *max as usize) {
@@ -149,7 +186,7 @@ impl Rule {
         look.tell(name, wrong);
     }
 
-    fn slices(&self, name: &str, held: &[Held<'_, '_>], look: &mut Look<'_>) {
+    fn slices<'t>(&self, name: &str, held: &[Held<'t>], look: &mut Look<'_, 't>) {
         let mut all_told = true;
         let mut in_one = vec![false; held.len()];
         for (slice_name, slice) in &self.slices {
@@ -197,7 +234,7 @@ impl Rule {
     }
 
     /// Whether a value belongs to a slice; `None`: nothing tells.
-    fn is_in(&self, name: &str, slice: &Self, held: Held<'_, '_>) -> Option<bool> {
+    fn is_in(&self, name: &str, slice: &Self, held: Held<'_>) -> Option<bool> {
         let mut told = false;
         for (by, path) in self.by(name) {
             let is_it = match by {
@@ -246,7 +283,7 @@ impl Rule {
         }
     }
 
-    fn value(&self, held: Held<'_, '_>, look: &mut Look<'_>) {
+    fn value<'t>(&self, held: Held<'t>, look: &mut Look<'_, 't>) {
         look.within(held, |look| {
             let fits = |value: &Value, exact: bool| {
                 !held.beside
@@ -269,72 +306,64 @@ impl Rule {
     }
 
     /// Whether the value is of a type that is taken, and keeps what is asked of it.
-    fn of_type(&self, held: Held<'_, '_>, look: &mut Look<'_>) {
-        let is_reference = matches!(held.node.get("reference"), Some(Node::Text(_)));
-        let mut allowed = self.types.is_empty();
-        let mut profiles = Vec::new();
-        let mut targets = Vec::new();
-        let mut any_target = !is_reference;
-        for of in &self.types {
-            if !of.is_of(held) {
-                continue;
-            }
-            allowed = true;
-            profiles.extend(&of.profiles);
-            targets.extend(&of.targets);
-            any_target |= of.code == "Reference" && of.targets.is_empty();
+    fn of_type<'t>(&self, held: Held<'t>, look: &mut Look<'_, 't>) {
+        if self.types.is_empty() {
+            return;
         }
-        if !allowed {
+        let to = held.node.get("reference").and_then(Node::text);
+        let mut of_type = self.types.iter().filter(|of| of.is_of(held)).peekable();
+        if of_type.peek().is_none() {
             return look.tell_here(Wrong::TypeNotAllowed);
         }
-        if !any_target
-            && let Some(kind) = held.node.get("reference").and_then(Node::text).and_then(points_at)
-            && let kinds = targets.iter().map(|target| look.profiles.kind_of_target(target))
-            && let Some(kinds) = kinds.collect::<Option<Vec<_>>>()
-            && !kinds.is_empty()
-            && !kinds.contains(&kind)
+        if let Some(kind) = to.and_then(points_at)
+            && !of_type.clone().any(|of| of.may_point_at(kind, look.profiles))
         {
             look.tell_here(Wrong::Target);
         }
-        look.profiles_of_value(&profiles, held.node);
+        look.one_of(of_type.flat_map(|of| &of.defined), held.node);
     }
 }
 
 impl Type {
     /// Whether a value can have the type: only the key of a choice tells, by its end.
-    fn is_of(&self, held: Held<'_, '_>) -> bool {
+    fn is_of(&self, held: Held<'_>) -> bool {
         held.choice.is_none_or(|of| of.eq_ignore_ascii_case(&self.code))
+    }
+
+    /// Whether a reference of this type may point at a type of R4, as far as that is known.
+    fn may_point_at(&self, kind: &str, profiles: &Profiles) -> bool {
+        self.code == "Reference"
+            && (self.targets.is_empty()
+                || self
+                    .targets
+                    .iter()
+                    .any(|target| profiles.kind_of_target(target).is_none_or(|of| of == kind)))
     }
 }
 
-impl Look<'_> {
+impl<'t> Look<'_, 't> {
     fn tell(&mut self, name: &str, wrong: Wrong) {
         let path = format!("{}.{name}", self.path);
         self.found.push(Finding { path, wrong });
     }
 
     fn tell_here(&mut self, wrong: Wrong) {
-        let path = self.path.clone();
+        let path = self.path.to_string();
         self.found.push(Finding { path, wrong });
     }
 
-    fn within(&mut self, held: Held<'_, '_>, look: impl FnOnce(&mut Self)) {
-        let mark = self.path.len();
-        let _ = match held.at {
-            Some(at) => write!(self.path, ".{}[{at}]", held.key),
-            None => write!(self.path, ".{}", held.key),
-        };
+    fn within(&mut self, held: Held<'t>, look: impl FnOnce(&mut Self)) {
+        self.path.enter(held.key, held.at);
         look(self);
-        self.path.truncate(mark);
+        self.path.leave();
     }
 
-    /// A value keeps one of these profiles, of those that are defined.
-    fn profiles_of_value(&mut self, profiles: &[&String], node: &Node<'_>) {
-        let known = profiles.iter().filter(|profile| self.profiles.kind(profile).is_some());
+    /// A value keeps one of these profiles, if there are any.
+    fn one_of<'r>(&mut self, profiles: impl Iterator<Item = &'r usize>, node: Node<'t>) {
         let before = self.found.len();
-        for profile in known {
+        for profile in profiles {
             self.found.truncate(before);
-            self.profiles.apply(profile, node, self);
+            self.profiles.apply(*profile, node, self);
             if self.found.len() == before {
                 return;
             }
@@ -350,39 +379,46 @@ fn named<'r>(rules: &'r mut Vec<(String, Rule)>, name: &str) -> &'r mut Rule {
     &mut rules[at].1
 }
 
-/// The values of the element `name` in an object.
-fn held<'n, 't>(node: &'n Node<'t>, name: &str) -> Vec<Held<'n, 't>> {
-    let Node::Object(members) = node else { return Vec::new() };
+/// Hands over each value of the element `name` in an object.
+fn each<'t>(node: Node<'t>, name: &str, mut take: impl FnMut(Held<'t>)) {
+    if *node.kind() != Kind::Object {
+        return;
+    }
     let stem = name.strip_suffix("[x]");
-    let is_it = |key: &str| match stem {
-        Some(stem) => key
-            .strip_prefix(stem)
-            .is_some_and(|of| of.starts_with(|c: char| c.is_ascii_uppercase())),
-        None => key == name,
-    };
-    let mut held = Vec::new();
-    for (key, value) in members {
-        let (key, beside) = match key.strip_prefix('_') {
+    for value in node.within() {
+        let (key, beside) = match value.key().strip_prefix('_') {
             Some(key) => (key, true),
-            None => (&**key, false),
+            None => (value.key(), false),
         };
-        if !is_it(key) || beside && node.get(key).is_some() {
+        let choice = stem.and_then(|stem| key.strip_prefix(stem));
+        let is_it = match stem {
+            Some(_) => choice.is_some_and(|of| of.starts_with(|c: char| c.is_ascii_uppercase())),
+            None => key == name,
+        };
+        if !is_it || beside && node.get(key).is_some() {
             continue;
         }
-        let is_list = matches!(value, Node::List(_));
-        held.extend(value.items().iter().enumerate().map(|(at, node)| Held {
+        let mut held = Held {
             key,
-            choice: stem.and_then(|stem| key.strip_prefix(stem)),
-            at: is_list.then_some(at),
-            node,
+            choice,
+            at: None,
+            node: value,
             beside,
-        }));
+        };
+        if !value.is_list() {
+            take(held);
+            continue;
+        }
+        for (at, item) in value.within().enumerate() {
+            held.at = Some(at);
+            held.node = item;
+            take(held);
+        }
     }
-    held
 }
 
 /// The values at a path of names.
-fn at<'n, 't>(node: &'n Node<'t>, path: &str) -> Vec<&'n Node<'t>> {
+fn at<'t>(node: Node<'t>, path: &str) -> Vec<Node<'t>> {
     let mut nodes = vec![node];
     for name in path.split('.').filter(|name| *name != "$this") {
         nodes = nodes

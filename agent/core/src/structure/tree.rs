@@ -1,147 +1,249 @@
 //! A resource as a tree that borrows from its text.
+//!
+//! All values stand in one list, each in front of what is within it: a tree of lists of its own would cost more than all checks.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// An object that begins with this key is to serde_json a number.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// A value of JSON.
+/// The values of a resource.
+#[derive(Debug)]
+pub(super) struct Tree<'a>(Vec<Entry<'a>>);
+
+#[derive(Debug)]
+struct Entry<'a> {
+    /// Empty for the items of a list.
+    key: Cow<'a, str>,
+    kind: Kind<'a>,
+    /// Behind everything within.
+    end: usize,
+}
+
 #[derive(Debug, PartialEq)]
-pub(super) enum Node<'a> {
+pub(super) enum Kind<'a> {
     Null,
     Bool(bool),
     /// As written.
     Number(Cow<'a, str>),
     Text(Cow<'a, str>),
-    List(Vec<Node<'a>>),
-    /// Members in their order.
-    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+    List,
+    Object,
 }
 
-impl<'a> Node<'a> {
+/// A value of JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node<'t> {
+    entries: &'t [Entry<'t>],
+    at: usize,
+}
+
+impl<'a> Tree<'a> {
     pub(super) fn read(json: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+        let mut entries = Vec::with_capacity(json.len() / 24);
+        let mut reader = serde_json::Deserializer::from_str(json);
+        Reader {
+            entries: &mut entries,
+            key: Cow::Borrowed(""),
+        }
+        .deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(Self(entries))
+    }
+
+    pub(super) fn root(&self) -> Node<'_> {
+        Node {
+            entries: &self.0,
+            at: 0,
+        }
+    }
+}
+
+impl<'t> Node<'t> {
+    pub(super) fn kind(self) -> &'t Kind<'t> {
+        &self.entries[self.at].kind
+    }
+
+    /// The name of a member.
+    pub(super) fn key(self) -> &'t str {
+        &self.entries[self.at].key
+    }
+
+    /// What is directly within an object or a list.
+    pub(super) fn within(self) -> impl Iterator<Item = Node<'t>> + Clone {
+        let Self { entries, at } = self;
+        let end = entries[at].end;
+        let mut next = at + 1;
+        std::iter::from_fn(move || {
+            (next < end).then(|| {
+                let at = next;
+                next = entries[at].end;
+                Node { entries, at }
+            })
+        })
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.entries[self.at].end == self.at + 1
+    }
+
+    pub(super) fn is_list(self) -> bool {
+        *self.kind() == Kind::List
     }
 
     /// The member `name` of an object.
-    pub(super) fn get(&self, name: &str) -> Option<&Node<'a>> {
-        let Self::Object(members) = self else { return None };
-        members.iter().rfind(|(key, _)| key == name).map(|(_, value)| value)
+    pub(super) fn get(self, name: &str) -> Option<Node<'t>> {
+        let is_object = *self.kind() == Kind::Object;
+        self.within().filter(|node| is_object && node.key() == name).last()
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
+    pub(super) fn text(self) -> Option<&'t str> {
+        match self.kind() {
+            Kind::Text(text) => Some(text),
             _ => None,
         }
     }
 
     /// The items of a list, or the one value that stands without one.
-    pub(super) fn items(&self) -> &[Node<'a>] {
-        match self {
-            Self::List(items) => items,
-            one => std::slice::from_ref(one),
-        }
+    pub(super) fn items(self) -> impl Iterator<Item = Node<'t>> + Clone {
+        let is_list = self.is_list();
+        let items = is_list.then(|| self.within());
+        items.into_iter().flatten().chain((!is_list).then_some(self))
     }
 
     /// Whether it is this value, no more and no less.
-    pub(super) fn is(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Object(members), Value::Object(wanted)) => members.len() == wanted.len() && self.holds(value),
-            (Self::List(items), Value::Array(wanted)) => {
-                items.len() == wanted.len() && items.iter().zip(wanted).all(|(item, wanted)| item.is(wanted))
+    pub(super) fn is(self, value: &Value) -> bool {
+        match (self.kind(), value) {
+            (Kind::Object, Value::Object(wanted)) => self.within().count() == wanted.len() && self.holds(value),
+            (Kind::List, Value::Array(wanted)) => {
+                self.within().count() == wanted.len() && self.within().zip(wanted).all(|(item, wanted)| item.is(wanted))
             }
             _ => self.holds(value),
         }
     }
 
     /// Whether it has all of this value, by the rules of a `pattern[x]`: more members and more items may be there.
-    pub(super) fn holds(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Object(_), Value::Object(wanted)) => wanted
+    pub(super) fn holds(self, value: &Value) -> bool {
+        match (self.kind(), value) {
+            (Kind::Object, Value::Object(wanted)) => wanted
                 .iter()
                 .all(|(name, wanted)| self.get(name).is_some_and(|member| member.holds(wanted))),
-            (Self::List(items), Value::Array(wanted)) => {
-                wanted.iter().all(|wanted| items.iter().any(|item| item.holds(wanted)))
+            (Kind::List, Value::Array(wanted)) => {
+                wanted.iter().all(|wanted| self.within().any(|item| item.holds(wanted)))
             }
-            (Self::Text(text), Value::String(wanted)) => text == wanted,
-            (Self::Number(number), Value::Number(wanted)) => *number == wanted.to_string(),
-            (Self::Bool(it), Value::Bool(wanted)) => it == wanted,
-            (Self::Null, Value::Null) => true,
+            (Kind::Text(text), Value::String(wanted)) => text == wanted,
+            (Kind::Number(number), Value::Number(wanted)) => *number == wanted.to_string(),
+            (Kind::Bool(it), Value::Bool(wanted)) => it == wanted,
+            (Kind::Null, Value::Null) => true,
             _ => false,
         }
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        reader.deserialize_any(Reader)
+/// Reads a value, and all within it, to the end of the list.
+struct Reader<'v, 'a> {
+    entries: &'v mut Vec<Entry<'a>>,
+    key: Cow<'a, str>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn put<E>(self, kind: Kind<'a>) -> Result<(), E> {
+        let end = self.entries.len() + 1;
+        self.entries.push(Entry {
+            key: self.key,
+            kind,
+            end,
+        });
+        Ok(())
     }
 }
 
-struct Reader;
+impl<'a> DeserializeSeed<'a> for Reader<'_, 'a> {
+    type Value = ();
 
-impl<'de> Visitor<'de> for Reader {
-    type Value = Node<'de>;
+    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Reader<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Node<'de>, E> {
-        Ok(Node::Null)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.put(Kind::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'de>, E> {
-        Ok(Node::Bool(value))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.put(Kind::Bool(value))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(Cow::Owned(value.to_string())))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.put(Kind::Number(Cow::Owned(value.to_string())))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(Cow::Owned(value.to_string())))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.put(Kind::Number(Cow::Owned(value.to_string())))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Owned(text.to_owned())))
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.put(Kind::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
+        self.put(Kind::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Node<'de>, S::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Node::List(list))
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<Node<'de>, M::Error> {
-        let mut members = Vec::new();
-        while let Some(key) = fields.next_key::<Node<'de>>()? {
-            let Node::Text(key) = key else {
-                return Err(M::Error::custom("a key is a text"));
+    fn visit_seq<S: SeqAccess<'a>>(self, mut items: S) -> Result<(), S::Error> {
+        let Self { entries, key } = self;
+        let at = entries.len();
+        let kind = Kind::List;
+        entries.push(Entry { key, kind, end: at });
+        loop {
+            let item = Reader {
+                entries: &mut *entries,
+                key: Cow::Borrowed(""),
             };
-            if members.is_empty() && key == NUMBER {
-                let number: Node<'de> = fields.next_value()?;
-                return Ok(match number {
-                    Node::Text(number) => Node::Number(number),
-                    other => other,
-                });
+            if items.next_element_seed(item)?.is_none() {
+                break;
             }
-            members.push((key, fields.next_value()?));
         }
-        Ok(Node::Object(members))
+        entries[at].end = entries.len();
+        Ok(())
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut fields: M) -> Result<(), M::Error> {
+        let Self { entries, key } = self;
+        let mut next: Option<Text<'a>> = fields.next_key()?;
+        if next.as_ref().is_some_and(|Text(key)| key == NUMBER) {
+            let Text(number) = fields.next_value()?;
+            return Reader { entries, key }.put(Kind::Number(number));
+        }
+        let at = entries.len();
+        let kind = Kind::Object;
+        entries.push(Entry { key, kind, end: at });
+        while let Some(Text(key)) = next {
+            fields.next_value_seed(Reader {
+                entries: &mut *entries,
+                key,
+            })?;
+            next = fields.next_key()?;
+        }
+        entries[at].end = entries.len();
+        Ok(())
     }
 }
+
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -151,18 +253,22 @@ mod tests {
 
     #[test]
     fn a_tree_borrows_texts_without_escapes_and_keeps_numbers_as_written() {
-        let tree = Node::read(r#"{"a":"x","b":"\u0061","n":[1,-2,1.50],"t":true,"z":null}"#).unwrap();
-        assert!(matches!(tree.get("a"), Some(Node::Text(Cow::Borrowed("x")))));
-        assert_eq!(tree.get("b").unwrap().text(), Some("a"));
-        let numbers = tree.get("n").unwrap().items();
-        assert!(matches!(&numbers[2], Node::Number(number) if number == "1.50"));
-        assert!(matches!(&numbers[1], Node::Number(number) if number == "-2"));
-        assert!(Node::read("{\"a\":1} x").is_err());
+        let json = r#"{"a":"x","b":"\u0061","n":[1,-2,1.50],"t":true,"z":null}"#;
+        let tree = Tree::read(json).unwrap();
+        let root = tree.root();
+        assert!(matches!(root.get("a").unwrap().kind(), Kind::Text(Cow::Borrowed("x"))));
+        assert_eq!(root.get("b").unwrap().text(), Some("a"));
+        let numbers: Vec<_> = root.get("n").unwrap().items().map(|node| node.kind()).collect();
+        let number = |text: &'static str| Kind::Number(Cow::Borrowed(text));
+        assert_eq!(numbers, [&number("1"), &number("-2"), &number("1.50")]);
+        assert_eq!(root.within().map(|node| node.key()).collect::<String>(), "abntz");
+        assert!(Tree::read("{\"a\":1} x").is_err());
     }
 
     #[test]
     fn a_fixed_value_allows_nothing_more_and_a_pattern_does() {
-        let tree = Node::read(r#"{"coding":[{"code":"NI","system":"s"},{"code":"X"}],"text":"t"}"#).unwrap();
+        let tree = Tree::read(r#"{"coding":[{"code":"NI","system":"s"},{"code":"X"}],"text":"t"}"#).unwrap();
+        let tree = tree.root();
         assert!(tree.holds(&json!({"coding": [{"code": "NI"}]})));
         assert!(!tree.holds(&json!({"coding": [{"code": "NO"}]})));
         assert!(!tree.is(&json!({"coding": [{"code": "NI", "system": "s"}, {"code": "X"}]})));

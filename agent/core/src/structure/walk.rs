@@ -1,22 +1,20 @@
 //! A resource against R4.
 
-use std::fmt::Write;
-
 use super::base::{Base, Element, Kind, Member, Shape};
-use super::tree::Node;
+use super::path::Path;
+use super::tree::{self, Node};
 use super::{Finding, Wrong};
 use crate::bundle::KEY_URL;
 
 /// Everything in a resource that R4 does not allow.
-pub(super) fn resource(base: &'static Base, tree: &Node<'_>) -> Vec<Finding> {
-    let contained = tree.get("contained").map_or(&[][..], Node::items);
+pub(super) fn resource(base: &'static Base, tree: Node<'_>) -> Vec<Finding> {
+    let contained = tree.get("contained").into_iter().flat_map(Node::items);
     let mut walk = Walk {
         base,
         contained: contained
-            .iter()
             .filter_map(|inner| Some((inner.get("id")?.text()?, inner.get("resourceType")?.text()?)))
             .collect(),
-        path: String::new(),
+        path: Path::default(),
         found: Vec::new(),
     };
     walk.resource(tree, false);
@@ -27,16 +25,14 @@ struct Walk<'t> {
     base: &'static Base,
     /// Id and type of each contained resource.
     contained: Vec<(&'t str, &'t str)>,
-    path: String,
+    path: Path<'t>,
     found: Vec<Finding>,
 }
 
 impl<'t> Walk<'t> {
     fn tell(&mut self, wrong: Wrong) {
-        self.found.push(Finding {
-            path: self.path.clone(),
-            wrong,
-        });
+        let path = self.path.to_string();
+        self.found.push(Finding { path, wrong });
     }
 
     /// Tells of a member of what stands at the path.
@@ -45,14 +41,14 @@ impl<'t> Walk<'t> {
         self.found.push(Finding { path, wrong });
     }
 
-    fn resource(&mut self, node: &'t Node<'t>, inside: bool) {
+    fn resource(&mut self, node: Node<'t>, inside: bool) {
         let kind = node.get("resourceType").and_then(Node::text);
         let Some(shape) = kind.and_then(|kind| self.base.resource(kind)) else {
             return self.tell(Wrong::NotTaken);
         };
         let shape = self.base.shape(shape);
         if !inside {
-            self.path.push_str(shape.name);
+            self.path.begin(shape.name);
         } else if node.get("id").is_none() {
             self.tell_of("id", Wrong::Missing);
         }
@@ -63,22 +59,23 @@ impl<'t> Walk<'t> {
     }
 
     /// An object with the members of a shape.
-    fn object(&mut self, node: &'t Node<'t>, shape: &'static Shape) {
-        let Node::Object(members) = node else {
+    fn object(&mut self, node: Node<'t>, shape: &'static Shape) {
+        if *node.kind() != tree::Kind::Object {
             return self.tell(Wrong::NotA(shape.name));
-        };
-        if members.is_empty() {
+        }
+        if node.is_empty() {
             return self.tell(Wrong::Empty);
         }
-        // The type each element came in.
-        let mut seen: Vec<Option<&'static str>> = vec![None; shape.elements.len()];
-        for (key, value) in members {
+        // One bit for each element.
+        let mut seen = 0u128;
+        for value in node.within() {
+            let key = value.key();
             if shape.is_resource && key == "resourceType" {
                 continue;
             }
             let (name, beside) = match key.strip_prefix('_') {
                 Some(name) => (name, true),
-                None => (&**key, false),
+                None => (key, false),
             };
             let member = shape.member(name);
             let Some(member) = member.filter(|member| !beside || matches!(member.kind, Kind::Primitive(_))) else {
@@ -86,52 +83,53 @@ impl<'t> Walk<'t> {
                 continue;
             };
             let element = &shape.elements[member.element];
-            match seen[member.element].replace(member.type_name) {
-                Some(other) if other != member.type_name => self.tell_of(element.name, Wrong::SeveralTypes),
-                _ => {}
+            let bit = 1 << member.element;
+            if seen & bit != 0 && is_of_another_type(node, shape, value, member) {
+                self.tell_of(element.name, Wrong::SeveralTypes);
             }
-            let mark = self.path.len();
-            let _ = write!(self.path, ".{key}");
+            seen |= bit;
+            self.path.enter(key, None);
             self.values(value, member, element, beside);
-            self.path.truncate(mark);
+            self.path.leave();
         }
-        let has = |name: &str| seen_of(shape, &seen, name);
+        let elements = || (0..).zip(&shape.elements);
+        let has = |name: &str| elements().any(|(at, element)| element.name == name && seen & 1 << at != 0);
         if shape.name == "Extension" && has("value[x]") == has("extension") {
             self.tell(Wrong::Empty);
         }
-        for (element, seen) in shape.elements.iter().zip(seen) {
-            if element.needed && seen.is_none() {
+        for (at, element) in elements() {
+            if element.needed && seen & 1 << at == 0 {
                 self.tell_of(element.name, Wrong::Missing);
             }
         }
     }
 
     /// What stands under one name: a value, or a list of them.
-    fn values(&mut self, node: &'t Node<'t>, member: Member, element: &Element, beside: bool) {
-        match (node, element.many) {
-            (Node::List(_), false) => self.tell(Wrong::List),
-            (Node::List(items), true) => {
-                if items.is_empty() {
+    fn values(&mut self, node: Node<'t>, member: Member, element: &Element, beside: bool) {
+        match (node.is_list(), element.many) {
+            (true, false) => self.tell(Wrong::List),
+            (true, true) => {
+                if node.is_empty() {
                     self.tell(Wrong::Empty);
                 }
-                for (at, item) in items.iter().enumerate() {
-                    let mark = self.path.len();
-                    let _ = write!(self.path, "[{at}]");
+                for (at, item) in node.within().enumerate() {
                     // Where a list of primitives and the one beside it have nothing at a place, the other has.
-                    if !(*item == Node::Null && matches!(member.kind, Kind::Primitive(_))) {
-                        self.value(item, member, element, beside);
+                    if *item.kind() == tree::Kind::Null && matches!(member.kind, Kind::Primitive(_)) {
+                        continue;
                     }
-                    self.path.truncate(mark);
+                    self.path.at(Some(at));
+                    self.value(item, member, element, beside);
+                    self.path.at(None);
                 }
             }
-            (_, true) => self.tell(Wrong::NoList),
-            (_, false) => self.value(node, member, element, beside),
+            (false, true) => self.tell(Wrong::NoList),
+            (false, false) => self.value(node, member, element, beside),
         }
     }
 
-    fn value(&mut self, node: &'t Node<'t>, member: Member, element: &Element, beside: bool) {
+    fn value(&mut self, node: Node<'t>, member: Member, element: &Element, beside: bool) {
         match member.kind {
-            _ if *node == Node::Null => self.tell(Wrong::Empty),
+            _ if *node.kind() == tree::Kind::Null => self.tell(Wrong::Empty),
             Kind::Primitive(_) if beside => self.object(node, self.base.element()),
             Kind::Primitive(kind) => {
                 if !kind.takes(node) {
@@ -147,8 +145,8 @@ impl<'t> Walk<'t> {
                 match shape.name {
                     "Reference" => self.reference(node, member),
                     "CodeableConcept" if element.is_bound() => {
-                        let codings = node.get("coding").map_or(&[][..], Node::items);
-                        if !codings.iter().any(|coding| is_listed(coding, element)) {
+                        let mut codings = node.get("coding").into_iter().flat_map(Node::items);
+                        if !codings.any(|coding| is_listed(coding, element)) {
                             self.tell(Wrong::Code);
                         }
                     }
@@ -159,7 +157,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn reference(&mut self, node: &'t Node<'t>, member: Member) {
+    fn reference(&mut self, node: Node<'t>, member: Member) {
         let to = node.get("reference").and_then(Node::text);
         let kind = match to {
             Some(to) if to.starts_with('#') => {
@@ -180,15 +178,20 @@ impl<'t> Walk<'t> {
     }
 }
 
-fn seen_of(shape: &Shape, seen: &[Option<&str>], name: &str) -> bool {
-    let mut elements = shape.elements.iter().zip(seen);
-    elements.any(|(element, seen)| element.name == name && seen.is_some())
+/// Whether the element of a member came before, in another type of its choice.
+fn is_of_another_type(object: Node<'_>, shape: &Shape, value: Node<'_>, member: Member) -> bool {
+    let mut before = object.within().take_while(|other| other.key() != value.key());
+    before.any(|other| {
+        let name = other.key().strip_prefix('_').unwrap_or(other.key());
+        let other = shape.member(name);
+        other.is_some_and(|other| other.element == member.element && other.type_name != member.type_name)
+    })
 }
 
 /// Whether a coding, by system and code, is one of the element's required codes.
-fn is_listed(coding: &Node<'_>, element: &Element) -> bool {
+fn is_listed(coding: Node<'_>, element: &Element) -> bool {
     let part = |name| coding.get(name).and_then(Node::text);
-    matches!((part("system"), part("code")), (Some(system), Some(code)) if element.has_code(&format!("{system}|{code}")))
+    matches!((part("system"), part("code")), (Some(system), Some(code)) if element.has_coding(system, code))
 }
 
 /// The type a reference points at, where it says.
