@@ -126,6 +126,9 @@ fn fits(check: &Check, value: &str, here: &Here<'_, '_>, day: Day) -> bool {
     }
 }
 
+/// Of two lists that are not of one length, so many entries are held against each other: nobody has more cards.
+const UNPAIRED: usize = 100;
+
 /// Of two lists of one length entry by entry, else each of the one against the other.
 fn in_order(value: &str, other: &str, not_before: bool, days: i64, any: bool) -> bool {
     if other.is_empty() {
@@ -145,13 +148,17 @@ fn in_order(value: &str, other: &str, not_before: bool, days: i64, any: bool) ->
             Some(Ordering::Equal) => true,
         }
     };
-    let paired = entries(value).count() == entries(other).count();
+    if entries(value).count() == entries(other).count() {
+        let mut fits = entries(value).zip(entries(other)).map(|(one, other)| pair(one, other));
+        return if any {
+            fits.any(|fits| fits)
+        } else {
+            fits.all(|fits| fits)
+        };
+    }
     let mut checked = entries(value)
-        .enumerate()
-        .map(|(at, one)| match entries(other).nth(at) {
-            Some(other) if paired => pair(one, other),
-            _ => entries(other).all(|other| pair(one, other)),
-        });
+        .take(UNPAIRED)
+        .map(|one| entries(other).take(UNPAIRED).all(|other| pair(one, other)));
     if any {
         checked.any(|fits| fits)
     } else {
@@ -313,5 +320,21 @@ impl Found<'_> {
             });
         }
         self.findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_of_dates_are_compared_entry_by_entry_and_uneven_ones_by_their_beginnings() {
+        let days = vec!["20260101"; 100_000].join(";");
+        assert!(in_order(&days, &days, true, 0, false));
+        let late = format!("{days};20270101");
+        assert!(in_order(&late, &days, true, 0, false));
+        let early = format!("20250101;{days}");
+        assert!(!in_order(&early, &days, true, 0, false));
+        assert!(!in_order("20260101;20250101", "20260101;20260101", true, 0, false));
     }
 }
