@@ -145,7 +145,9 @@ impl Rule {
                 count += 1;
                 rule.value(held, look);
             });
-            rule.count(name, count, look);
+            if let Some(wrong) = rule.count(count) {
+                look.tell(name, wrong);
+            }
             if !rule.slices.is_empty() {
                 let mut held = Vec::with_capacity(count);
                 each(node, name, |one| held.push(one));
@@ -175,15 +177,13 @@ impl Rule {
             && !self.types.iter().any(asks)
     }
 
-    fn count(&self, name: &str, found: usize, look: &mut Look<'_, '_>) {
-        let wrong = if found < self.min as usize {
-            Wrong::TooFew(self.min)
-        } else if let Some(max) = self.max.filter(|max| found > *max as usize) {
-            Wrong::TooMany(max)
-        } else {
-            return;
-        };
-        look.tell(name, wrong);
+    /// What is wrong with so many.
+    fn count(&self, found: usize) -> Option<Wrong> {
+        if found < self.min as usize {
+            return Some(Wrong::TooFew(self.min));
+        }
+        let max = self.max.filter(|max| found > *max as usize);
+        max.map(Wrong::TooMany)
     }
 
     fn slices<'t>(&self, name: &str, held: &[Held<'t>], look: &mut Look<'_, 't>) {
@@ -202,8 +202,11 @@ impl Rule {
                 }
             }
             all_told &= told;
-            if told && self.can_tell(name, slice) {
-                slice.count(&format!("{name}:{slice_name}"), matched, look);
+            if told
+                && let Some(wrong) = slice.count(matched)
+                && self.can_tell(name, slice)
+            {
+                look.tell(&format!("{name}:{slice_name}"), wrong);
             }
         }
         if self.closed && all_told {
