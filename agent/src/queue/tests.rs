@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use vhr_core::delivery::{Reason, ReasonKind, Receipt, Standing};
 use vhr_core::id::RecordId;
 use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
@@ -9,10 +8,12 @@ use super::*;
 use crate::invented;
 use crate::spool::{self, Spool};
 
+mod ended;
 mod hand;
 mod hit;
 mod lines;
 mod model;
+mod rebuilt;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + ms)
@@ -353,207 +354,6 @@ async fn what_waits_for_a_window_goes_at_once_only_when_asked_and_not_again_afte
 }
 
 const YEARS: std::time::Duration = std::time::Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-#[tokio::test]
-async fn what_was_let_go_is_still_known_and_its_receipt_is_in_the_journal() {
-    let world = World::new();
-    let records = world.accept(1, &[(1, 1), (2, 1)]).await;
-    for taken in world.take(2).await {
-        world.deliver(&taken).await;
-    }
-    let export = ExportId::from_bytes([1; 32]);
-    assert!(world.queue.resting(at(1)).unwrap().is_empty());
-    assert_eq!(world.queue.resting(at(2)).unwrap(), [export]);
-    let key = VisitKey {
-        facility: "79999".into(),
-        visit: "LK1".into(),
-    };
-    let keys = HashMap::from([(records[0], key.clone())]);
-    assert!(world.queue.let_go(export, &keys, at(3)).await.unwrap());
-    assert!(states(&world.queue).is_empty());
-    assert!(world.queue.resting(at(100)).unwrap().is_empty());
-    let world = world.reopen_after(|state| std::fs::remove_dir_all(state.join("index")).unwrap());
-    assert_eq!(world.queue.tally(&vhr()).delivered, 2);
-    world.accept(2, &[(1, 1), (2, 2)]).await;
-    assert_eq!(world.queue.tally(&vhr()).waiting, 1);
-    let entries = world.queue.journal.entries(Position::default()).unwrap();
-    let standing = entries.filter_map(|placed| match placed.unwrap().entry {
-        Entry::Standing(standing) => Some(standing),
-        _ => None,
-    });
-    let records = standing.last().unwrap().records;
-    assert_eq!(records[0].key, Some(key));
-    assert_eq!(records[0].deliveries, [(vhr(), State::Delivered(receipt()))]);
-}
-
-#[tokio::test]
-async fn an_export_of_which_something_waits_is_not_let_go() {
-    let world = World::new();
-    world.accept(1, &[(1, 1), (2, 1)]).await;
-    let taken = world.take(1).await.remove(0);
-    world.deliver(&taken).await;
-    let export = ExportId::from_bytes([1; 32]);
-    assert!(world.queue.resting(at(100)).unwrap().is_empty());
-    assert!(!world.queue.let_go(export, &HashMap::new(), at(3)).await.unwrap());
-    assert_eq!(states(&world.queue).len(), 2);
-}
-
-#[tokio::test]
-async fn the_journal_shrinks_and_tells_the_same() {
-    let world = World::new();
-    let first = world.accept(200, &[(200, 1)]).await[0];
-    for n in 0..60 {
-        world.accept(n, &[(n, 1)]).await;
-    }
-    for taken in world.take(61).await {
-        if taken.id.record == first {
-            let state = State::park(ReasonKind::InDoubt, "did it arrive?".into(), at(3));
-            world.queue.settle(&taken.id, state, at(3)).await.unwrap();
-        } else {
-            world.deliver(&taken).await;
-        }
-    }
-    let files = |world: &World| world.queue.journal.finished().unwrap().len();
-    let before = files(&world);
-    assert!(before > 1, "{before}");
-    assert_eq!(
-        world.queue.compact(YEARS, at(4)).await.unwrap(),
-        None,
-        "all of it is needed"
-    );
-    for export in world.queue.resting(at(100)).unwrap() {
-        world.queue.let_go(export, &HashMap::new(), at(4)).await.unwrap();
-    }
-    let all_before = all(&world.queue);
-    let later = at(4).plus(std::time::Duration::from_secs(25 * 3600));
-    let mut freed = 0;
-    while let Some(bytes) = world.queue.compact(YEARS, later).await.unwrap() {
-        freed += bytes;
-    }
-    assert!(freed > 0 && files(&world) <= before, "{freed} {}", files(&world));
-    assert_eq!(all(&world.queue), all_before);
-    let world = world.reopen_after(|state| {
-        std::fs::remove_dir_all(state.join("index")).unwrap();
-        std::fs::remove_dir_all(state.join("snapshots")).unwrap();
-    });
-    assert_eq!(all(&world.queue), all_before);
-    assert!(matches!(world.state(first), State::Parked(reason) if reason.text == "did it arrive?"));
-    // Receipts are kept for years, and not for ever.
-    let much_later = at(4).plus(2 * YEARS);
-    while world.queue.compact(YEARS, much_later).await.unwrap().is_some() {}
-    let known = world.queue.exports().count();
-    assert!(known < 30, "{known}");
-    assert!(matches!(world.state(first), State::Parked(_)));
-}
-
-#[derive(Debug, Clone)]
-enum Act {
-    Accept(u8, u8),
-    Take(usize),
-    Deliver,
-    Refuse,
-    Doubt,
-    Found,
-    Resend,
-    Retry,
-    Drop,
-    Snapshot,
-    Release,
-    Compact,
-    Reopen,
-    LoseIndex,
-    LoseSnapshots,
-    BreakSnapshot,
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    /// Invariant 2: nothing that matters lives only in memory, and nothing that cannot be rebuilt lives only in sled.
-    #[test]
-    fn whatever_happens_the_rebuilt_index_says_the_same_as_the_one_that_lived_through_it(
-        acts in proptest::collection::vec(
-            prop_oneof![
-                (0u8..4, 0u8..3).prop_map(|(visit, content)| Act::Accept(visit, content)),
-                (1usize..4).prop_map(Act::Take),
-                Just(Act::Deliver),
-                Just(Act::Refuse),
-                Just(Act::Doubt),
-                Just(Act::Found),
-                Just(Act::Resend),
-                Just(Act::Retry),
-                Just(Act::Drop),
-                Just(Act::Snapshot),
-                Just(Act::Release),
-                Just(Act::Compact),
-                Just(Act::Reopen),
-                Just(Act::LoseIndex),
-                Just(Act::LoseSnapshots),
-                Just(Act::BreakSnapshot),
-            ],
-            1..25,
-        )
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let mut world = World::new();
-            let mut on_their_way: Vec<Taken> = Vec::new();
-            let mut released = 0;
-            for (n, act) in (1u8..).zip(acts) {
-                match act {
-                    Act::Accept(visit, content) => drop(world.accept(n, &[(visit, content)]).await),
-                    Act::Take(want) => on_their_way.extend(world.take(want).await),
-                    Act::Deliver => if let Some(taken) = on_their_way.pop() { world.deliver(&taken).await },
-                    Act::Refuse => if let Some(taken) = on_their_way.pop() {
-                        let state = State::park(ReasonKind::Refused, "no".into(), at(3));
-                        world.queue.settle(&taken.id, state, at(3)).await.unwrap();
-                    },
-                    Act::Doubt => if let Some(taken) = on_their_way.pop() {
-                        let state = State::park(ReasonKind::InDoubt, "no answer".into(), at(3));
-                        world.queue.settle(&taken.id, state, at(3)).await.unwrap();
-                    },
-                    Act::Found | Act::Resend | Act::Retry | Act::Drop => for id in states(&world.queue).into_keys() {
-                        // Most of them say no, each for its reason.
-                        let _ = world.queue.ask(&id, Some("asked to"), at(0), |state| match act {
-                            Act::Found => state.found(receipt()),
-                            Act::Resend => state.resend(at(0)),
-                            Act::Retry => state.retry(at(0)),
-                            _ => state.drop_for("asked to".into(), at(0)),
-                        }).await;
-                    },
-                    Act::Snapshot => world.queue.snapshot(true).await.unwrap(),
-                    Act::Release => {
-                        for export in world.queue.resting(at(100)).unwrap() {
-                            let before = states(&world.queue).len();
-                            assert!(world.queue.let_go(export, &HashMap::new(), at(5)).await.unwrap());
-                            released += before - states(&world.queue).len();
-                        }
-                    }
-                    Act::Compact => {
-                        let before = all(&world.queue);
-                        while world.queue.compact(YEARS, at(6)).await.unwrap().is_some() {}
-                        assert_eq!(all(&world.queue), before);
-                    }
-                    Act::Reopen | Act::LoseIndex | Act::LoseSnapshots | Act::BreakSnapshot => {
-                        let before = all(&world.queue);
-                        world = world.reopen_after(|state| match act {
-                            Act::LoseIndex => std::fs::remove_dir_all(state.join("index")).unwrap(),
-                            Act::LoseSnapshots => drop(std::fs::remove_dir_all(state.join("snapshots"))),
-                            Act::BreakSnapshot => break_newest(&state.join("snapshots")),
-                            _ => {}
-                        });
-                        assert_eq!(all(&world.queue), before);
-                        world.queue.recover(&vhr(), InDoubt::Resend, &RetryPolicy { first: std::time::Duration::ZERO, ..RetryPolicy::default() }, at(0)).await.unwrap();
-                        on_their_way.clear();
-                    }
-                }
-                let tally = world.queue.tally(&vhr());
-                let sum = tally.waiting + tally.sending + tally.delivered + tally.parked + tally.dropped + tally.superseded;
-                assert_eq!(sum as usize, states(&world.queue).len() + released);
-            }
-        });
-    }
-}
 
 /// All that a queue knows, but for the places in the journal.
 fn all(queue: &Queue) -> impl PartialEq + std::fmt::Debug + use<> {
