@@ -58,22 +58,21 @@ pub fn check(rules: &Rules, opened: &Opened) -> Checked {
 ///
 /// # Errors
 /// Where a resource is not what FHIR allows: all that is wrong.
-pub fn structure(structure: &Structure, resources: &mut [bundle::Resource]) -> Result<Vec<Issue>, Vec<Issue>> {
+pub fn structure<'r>(structure: &'r Structure, resources: &mut [bundle::Read<'r>]) -> Result<Vec<Issue>, Vec<Issue>> {
     let (mut faults, mut missed) = (Vec::new(), BTreeMap::new());
     for resource in resources {
         // What is no JSON is told where the Bundle is made.
-        let Ok(checked) = structure.check(&resource.json) else {
+        let Ok(tree) = &resource.tree else {
             continue;
         };
+        let checked = structure.check(tree);
         faults.extend(checked.faults.iter().map(|fault| Issue {
             severity: "error".into(),
             code: "FHIR-STRUCTURE".into(),
             source: fault.path.clone(),
             message: both(&fault.wrong.said()),
         }));
-        if let Some(profile) = checked.claim {
-            resource.claim(profile);
-        }
+        resource.profile = checked.claim;
         for (profile, found) in checked
             .missed
             .iter()
@@ -306,18 +305,16 @@ mod tests {
                 r#"{{"resourceType":"Patient","name":[{{"text":"An"}}]{rest}}}"#
             ))
         };
-        let mut resources = [
+        let resources = [
             named(r#","gender":"male","birthDate":"2000""#),
             named(r#","gender":"male""#),
             named(r#","gender":"female""#),
             named(r#","gender":"male","birthDate":"2000","meta":{"tag":[{"code":"x"}]}"#),
         ];
-        let before = resources.clone();
+        let mut resources = resources.each_ref().map(bundle::Resource::read);
         let missed = structure(&set.structure, &mut resources).unwrap();
         let profile = "http://fhir.ehealth.gov.vn/core/StructureDefinition/vn-core-patient";
-        let claim = format!("{{\"meta\":{{\"profile\":[\"{profile}\"]}},\"resourceType\"");
-        assert!(resources[0].json.starts_with(&claim), "{}", resources[0].json);
-        assert_eq!(resources[1..], before[1..]);
+        assert_eq!(resources.map(|read| read.profile), [Some(profile), None, None, None]);
         let [missed] = &missed[..] else { panic!("{missed:?}") };
         assert_eq!((&*missed.code, &*missed.severity), ("FHIR-PROFILE", "warning"));
         assert_eq!(missed.source, "Patient.birthDate");
@@ -327,10 +324,11 @@ mod tests {
     #[test]
     fn a_resource_that_is_no_fhir_is_refused_with_every_fault_and_what_is_no_json_is_left_to_the_bundle() {
         let set = profiles::read("r4", None, None).unwrap();
-        let mut resources = [
+        let resources = [
             resource(r#"{"resourceType":"Patient","gender":"nam","cmnd":"1"}"#),
             resource("{"),
         ];
+        let mut resources = resources.each_ref().map(bundle::Resource::read);
         let faults = structure(&set.structure, &mut resources).unwrap_err();
         let places: Vec<_> = faults.iter().map(|fault| &*fault.source).collect();
         assert_eq!(places, ["Patient.gender", "Patient.cmnd"]);

@@ -286,13 +286,14 @@ impl Mapper {
                     "plugin không cho biết mã cơ sở hoặc mã lượt khám / the plugin names no facility or no visit",
                 )]);
             }
-            let mut resources: Vec<_> = mapped.resources.into_iter().map(resource).collect();
+            let resources: Vec<_> = mapped.resources.into_iter().map(resource).collect();
+            let mut read: Vec<_> = resources.iter().map(bundle::Resource::read).collect();
             let structure = &self.profiles[profile].structure;
-            match check::structure(structure, &mut resources) {
+            match check::structure(structure, &mut read) {
                 Ok(missed) => remarks.extend(missed),
                 Err(faults) => return refused(faults),
             }
-            match bundle::build(facility, key, resources) {
+            match bundle::build(facility, key, &read) {
                 Ok(bundle) => {
                     bundles.insert(profile.to_owned(), bundle.json);
                     shares.extend(bundle.shares);

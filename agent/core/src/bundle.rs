@@ -8,8 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use canonical::Canonical;
 pub(crate) use canonical::KEY_URL;
+use canonical::{Canonical, Own};
+
+use crate::tree::{Node, Tree};
 
 mod canonical;
 #[cfg(test)]
@@ -47,13 +49,23 @@ pub struct Resource {
     pub json: String,
 }
 
+/// A resource, read: it is checked, and its Bundle made, from the same tree.
+#[derive(Debug)]
+pub struct Read<'r> {
+    resource: &'r Resource,
+    /// What its JSON holds, or why it is none.
+    pub tree: Result<Tree<'r>, serde_json::Error>,
+    /// The profile that it is to claim in its `meta`, of which it has none of its own then.
+    pub profile: Option<&'r str>,
+}
+
 impl Resource {
-    /// Lets the resource, which has no `meta` of its own, claim a profile.
-    pub fn claim(&mut self, profile: &str) {
-        if let Some(start) = self.json.find('{') {
-            let url = serde_json::Value::from(profile);
-            self.json
-                .insert_str(start + 1, &format!("\"meta\":{{\"profile\":[{url}]}},"));
+    /// Reads its JSON.
+    pub fn read(&self) -> Read<'_> {
+        Read {
+            resource: self,
+            tree: Tree::read(&self.json),
+            profile: None,
         }
     }
 }
@@ -181,7 +193,7 @@ pub(crate) const TAKEN: &[&str] = &[
 ///
 /// # Errors
 /// All faults found, in the order of the resources.
-pub fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bundle, Vec<Fault>> {
+pub fn build(facility: &str, visit: &str, resources: &[Read<'_>]) -> Result<Bundle, Vec<Fault>> {
     if resources.is_empty() {
         return Err(vec![Fault::Empty]);
     }
@@ -191,10 +203,10 @@ pub fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bu
     let mut faults = Vec::new();
     let uuids: Vec<Uuid> = resources
         .iter()
-        .map(|resource| uuid_of(facility, visit, resource))
+        .map(|read| uuid_of(facility, visit, read.resource))
         .collect();
     let mut links = HashMap::with_capacity(resources.len());
-    for (at, (resource, uuid)) in resources.iter().zip(&uuids).enumerate() {
+    for (at, (Read { resource, .. }, uuid)) in resources.iter().zip(&uuids).enumerate() {
         let key_url = format!("{KEY_URL}{}|{}", resource.kind, resource.key);
         if links.insert(key_url, *uuid).is_some() {
             faults.push(Fault::KeyTwice {
@@ -204,13 +216,14 @@ pub fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bu
         }
     }
     let mut shares = BTreeSet::new();
-    let mut bundle = Canonical::new(&links, resources.iter().map(|resource| resource.json.len() + 400).sum());
+    let capacity = resources.iter().map(|read| read.resource.json.len() + 500).sum();
+    let mut bundle = Canonical::new(&links, capacity);
     bundle.write(&["{\"entry\":"]);
     let mut buffer = Uuid::encode_buffer();
-    for (at, (resource, uuid)) in resources.iter().zip(&uuids).enumerate() {
+    for (at, (read, uuid)) in resources.iter().zip(&uuids).enumerate() {
         bundle.write(&[if at == 0 { "[" } else { "," }]);
         let full_url = &*uuid.urn().encode_lower(&mut buffer);
-        if let Err(found) = write_entry(resource, at + 1, full_url, &mut bundle, &mut shares) {
+        if let Err(found) = write_entry(read, at + 1, full_url, &mut bundle, &mut shares) {
             faults.extend(found);
         }
     }
@@ -247,13 +260,14 @@ fn name_uuid(parts: &[&str]) -> Uuid {
 }
 
 /// After a fault, what is written is no Bundle any more, but the next resources are still looked at.
-fn write_entry<'a>(
-    resource: &'a Resource,
+fn write_entry<'r>(
+    read: &'r Read<'_>,
     place: usize,
     full_url: &str,
-    bundle: &mut Canonical<'a>,
+    bundle: &mut Canonical<'r>,
     shares: &mut BTreeSet<Share>,
 ) -> Result<(), Vec<Fault>> {
+    let resource = read.resource;
     let kind = &resource.kind;
     let fault = |make: fn(String, usize) -> Fault| vec![make(kind.clone(), place)];
     if !TAKEN.contains(&kind.as_str()) {
@@ -285,7 +299,7 @@ fn write_entry<'a>(
         }
     }
     bundle.write(&["\"},\"resource\":"]);
-    bundle.open(&resource.json).map_err(|e| {
+    let tree = read.tree.as_ref().map_err(|e| {
         let why = format!("line {}, column {}", e.line(), e.column());
         vec![Fault::NotJson {
             kind: kind.clone(),
@@ -293,28 +307,27 @@ fn write_entry<'a>(
             why,
         }]
     })?;
-    let named = bundle
-        .value("resourceType")
-        .and_then(|value| value.strip_prefix('"')?.strip_suffix('"'));
-    if named != Some(kind) {
+    let root = tree.root();
+    if root.get("resourceType").and_then(Node::text) != Some(kind) {
         return Err(fault(|kind, place| Fault::WrongType { kind, place }));
     }
-    if bundle.value("id").is_some() {
+    if root.get("id").is_some() {
         return Err(fault(|kind, place| Fault::OwnId { kind, place }));
     }
-    let dangling = bundle.dangling();
+    let is_shared = matches!(resource.scope, Scope::Shared { .. });
+    let own = Own {
+        identifier: (!is_shared).then(|| own_identifier(full_url)),
+        profile: read.profile,
+    };
+    let dangling = bundle.resource(root, own);
     if !dangling.is_empty() {
-        let fault = |to: &String| Fault::Dangling {
+        let fault = |to: String| Fault::Dangling {
             kind: kind.clone(),
             place,
-            to: to.clone(),
+            to,
         };
-        return Err(dangling.iter().map(fault).collect());
+        return Err(dangling.into_iter().map(fault).collect());
     }
-    if !matches!(resource.scope, Scope::Shared { .. }) {
-        bundle.append("identifier", &own_identifier(full_url));
-    }
-    bundle.close();
     bundle.write(&["}"]);
     Ok(())
 }
@@ -344,6 +357,11 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bundle, Vec<Fault>> {
+        let read: Vec<_> = resources.iter().map(Resource::read).collect();
+        super::build(facility, visit, &read)
+    }
 
     fn resource(kind: &str, key: &str, json: &str) -> Resource {
         Resource {
@@ -435,6 +453,29 @@ mod tests {
     #[test]
     fn a_decimal_keeps_the_digits_it_came_with() {
         assert!(build("79999", "LK1", visit()).unwrap().json.contains(r#""value":1.50"#));
+    }
+
+    #[test]
+    fn a_profile_is_claimed_at_its_place_and_the_agents_identifier_is_the_last_of_a_list() {
+        let written = |json: &str| {
+            let resource = resource("Encounter", "a", json);
+            let mut read = resource.read();
+            read.profile = Some("http://p");
+            let bundle: Value = serde_json::from_str(&super::build("79999", "LK1", &[read]).unwrap().json).unwrap();
+            bundle["entry"][0]["resource"].to_string()
+        };
+        let (first, last) = (
+            r#"{"class":{},"identifier":["#,
+            r#"],"meta":{"profile":["http://p"]},"resourceType":"Encounter"}"#,
+        );
+        let alone = written(r#"{"resourceType":"Encounter","class":{}}"#);
+        assert!(alone.starts_with(first) && alone.ends_with(last), "{alone}");
+        let beside = written(r#"{"resourceType":"Encounter","identifier":[{"value":"1"}],"class":{}}"#);
+        assert!(
+            beside.starts_with(&format!("{first}{{\"value\":\"1\"}},{{\"system\"")),
+            "{beside}"
+        );
+        assert!(beside.ends_with(last), "{beside}");
     }
 
     #[test]

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use crate::said;
 use crate::say::Said;
+use crate::tree::{Node, Tree};
 
 use base::Base;
 use profile::Profiles;
-use tree::{Node, Tree};
 
 mod base;
 mod path;
@@ -23,7 +23,6 @@ mod profile;
 mod rule;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod walk;
 
 /// No more is told of one resource.
@@ -201,12 +200,8 @@ impl Structure {
     }
 
     /// Checks one resource as a plugin gives it: without `id`, its references to others as `urn:key:<Type>|<key>`.
-    ///
-    /// # Errors
-    /// When it is no JSON.
-    pub fn check(&self, json: &str) -> Result<Checked<'_>, serde_json::Error> {
-        let tree = Tree::read(json)?;
-        let tree = tree.root();
+    pub fn check(&self, resource: &Tree<'_>) -> Checked<'_> {
+        let tree = resource.root();
         let mut faults = walk::resource(self.base, tree);
         let mut checked = Checked::default();
         if faults.is_empty() {
@@ -236,6 +231,6 @@ impl Structure {
         }
         faults.truncate(FINDINGS);
         checked.faults = faults;
-        Ok(checked)
+        checked
     }
 }

@@ -134,6 +134,8 @@ fn texts(name: &str, plugins: Option<&Path>) -> Option<Texts> {
 
 #[cfg(test)]
 mod tests {
+    use vhr_core::tree::Tree;
+
     use super::*;
 
     #[test]
@@ -160,18 +162,12 @@ mod tests {
         fs::write(path("profiles/omi-0.6.definitions.json"), definitions).unwrap();
         let set = omi().unwrap();
         assert!(set.config_json.contains("omi"));
-        let born = set
-            .structure
-            .check(r#"{"resourceType":"Patient","birthDate":"2026"}"#)
-            .unwrap();
-        assert_eq!(born.claim, Some("urn:p"));
-        assert!(
-            set.structure
-                .check(r#"{"resourceType":"Patient"}"#)
-                .unwrap()
-                .missed
-                .is_some()
+        let check = |json: &str| set.structure.check(&Tree::read(json).unwrap());
+        assert_eq!(
+            check(r#"{"resourceType":"Patient","birthDate":"2026"}"#).claim,
+            Some("urn:p")
         );
+        assert!(check(r#"{"resourceType":"Patient"}"#).missed.is_some());
         assert!(read("../secret", None, Some(folder.path())).is_err());
         assert!(read("none", None, Some(folder.path())).is_err());
     }

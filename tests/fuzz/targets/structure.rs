@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use vhr_core::bundle::{self, Fault, Resource, Scope};
 use vhr_core::structure::{Structure, Wrong};
+use vhr_core::tree::Tree;
 
 /// What stands in resources.
 pub const WORDS: &[&str] = &[
@@ -48,13 +49,15 @@ pub fn seeds() -> Vec<Vec<u8>> {
 pub fn run(bytes: &[u8]) {
     let Ok(json) = std::str::from_utf8(bytes) else { return };
     for structure in [&*PLAIN, &*NATIONAL] {
-        let Ok(checked) = structure.check(json) else {
+        let Ok(tree) = Tree::read(json) else {
+            let unread = resource("Patient", json);
             assert!(
-                bundle::build("79999", "LK", vec![resource("Patient", json)]).is_err(),
+                bundle::build("79999", "LK", &[unread.read()]).is_err(),
                 "what is no JSON makes no Bundle"
             );
             return;
         };
+        let checked = structure.check(&tree);
         for found in checked
             .faults
             .iter()
@@ -69,14 +72,19 @@ pub fn run(bytes: &[u8]) {
         }
         let value: Value = serde_json::from_str(json).expect("it was read");
         let kind = value["resourceType"].as_str().expect("a resource has its type");
-        let mut sent = resource(kind, json);
-        if let Some(profile) = checked.claim {
-            sent.claim(profile);
-            let again = structure.check(&sent.json).expect("a claim keeps it JSON");
-            assert_eq!(again.faults, [], "what was claimed holds");
-        }
-        match bundle::build("79999", "LK", vec![sent]) {
-            Ok(built) => _ = serde_json::from_str::<Value>(&built.json).expect("a Bundle is JSON"),
+        let resource = resource(kind, json);
+        let mut sent = resource.read();
+        sent.profile = checked.claim;
+        match bundle::build("79999", "LK", &[sent]) {
+            Ok(built) => {
+                let built: Value = serde_json::from_str(&built.json).expect("a Bundle is JSON");
+                let mut written = built["entry"][0]["resource"].clone();
+                // The agent's own, which stands behind those that the plugin gave.
+                written.as_object_mut().expect("a resource").remove("identifier");
+                let again = written.to_string();
+                let again = structure.check(&Tree::read(&again).expect("a Bundle is JSON"));
+                assert_eq!(again.faults, [], "what was claimed holds");
+            }
             // What it refers to is told of a visit, not of a resource.
             Err(faults) => assert!(
                 faults.iter().all(|fault| matches!(fault, Fault::Dangling { .. })),

@@ -4,14 +4,19 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::primitive::Primitive;
+use crate::r4;
+use crate::tree::Name;
 
-const R4: &str = include_str!("../../../../configs/fhir/r4.csv");
+/// In the places of names that a shape does not have.
+const NONE: u8 = u8::MAX;
 
 /// The types of R4.
 #[derive(Debug)]
 pub(super) struct Base {
     shapes: Vec<Shape>,
     by_name: HashMap<&'static str, usize>,
+    /// The shape of `Element`.
+    element: usize,
 }
 
 /// The members of an object: a type, or an element with members of its own.
@@ -21,8 +26,12 @@ pub(super) struct Shape {
     pub(super) name: &'static str,
     pub(super) is_resource: bool,
     pub(super) elements: Vec<Element>,
-    /// By the name in JSON: a choice stands there once for each of its types.
-    members: Vec<(String, Member)>,
+    /// A bit for each element that must be there.
+    pub(super) needed: u128,
+    /// A choice stands there once for each of its types.
+    members: Vec<Member>,
+    /// For each name in JSON, where among the members it is.
+    places: Vec<u8>,
 }
 
 /// One element, a choice too.
@@ -30,7 +39,6 @@ pub(super) struct Shape {
 pub(super) struct Element {
     /// A choice with its `[x]`.
     pub(super) name: &'static str,
-    pub(super) needed: bool,
     pub(super) many: bool,
     /// Of a required binding; a concept's as `system|code`.
     codes: &'static str,
@@ -61,7 +69,7 @@ impl Base {
     /// R4, read once.
     pub(super) fn r4() -> &'static Self {
         static BASE: OnceLock<Base> = OnceLock::new();
-        BASE.get_or_init(|| Base::read(R4))
+        BASE.get_or_init(Base::read)
     }
 
     pub(super) fn shape(&self, at: usize) -> &Shape {
@@ -70,7 +78,7 @@ impl Base {
 
     /// What stands beside a primitive value.
     pub(super) fn element(&self) -> &Shape {
-        &self.shapes[self.by_name["Element"]]
+        &self.shapes[self.element]
     }
 
     /// The shape of a type of resource.
@@ -79,11 +87,12 @@ impl Base {
         (self.shapes[at].is_resource && !name.contains('.')).then_some(at)
     }
 
-    fn read(text: &'static str) -> Self {
-        let rows: Vec<[&str; 5]> = text.lines().skip(1).map(cells).collect();
+    fn read() -> Self {
+        let rows: Vec<[&str; 5]> = r4::rows().collect();
         let mut base = Self {
             shapes: Vec::new(),
             by_name: HashMap::new(),
+            element: 0,
         };
         let is_backbone = |types: &str| matches!(types, "BackboneElement" | "Element");
         for [path, min, _, types, _] in &rows {
@@ -93,7 +102,9 @@ impl Base {
                     name: path,
                     is_resource: matches!(*types, "DomainResource" | "Resource") || *path == "Resource",
                     elements: Vec::new(),
+                    needed: 0,
                     members: Vec::new(),
+                    places: vec![NONE; Name::count()],
                 });
             }
         }
@@ -107,23 +118,27 @@ impl Base {
                 base.inherit(base.by_name[path], base.by_name[types]);
             }
         }
+        base.element = base.by_name["Element"];
         base
     }
 
     fn inherit(&mut self, to: usize, from: usize) {
-        let (elements, members) = (self.shapes[from].elements.clone(), self.shapes[from].members.clone());
-        self.shapes[to].elements = elements;
-        self.shapes[to].members = members;
+        let from = &self.shapes[from];
+        let inherited = Shape {
+            name: self.shapes[to].name,
+            is_resource: self.shapes[to].is_resource,
+            elements: from.elements.clone(),
+            needed: from.needed,
+            members: from.members.clone(),
+            places: from.places.clone(),
+        };
+        self.shapes[to] = inherited;
     }
 
     fn add(&mut self, owner: usize, [path, min, max, types, codes]: &[&'static str; 5]) {
         let name = path.rsplit_once('.').map_or(*path, |(_, name)| name);
         let element = self.shapes[owner].elements.len();
-        for type_name in types.split('|') {
-            let (kind, targets) = match type_name.split_once('(') {
-                Some((kind, targets)) => (kind, targets.trim_end_matches(')')),
-                None => (type_name, ""),
-            };
+        for (kind, targets) in r4::types(types) {
             let named = match (kind.strip_prefix('@'), kind) {
                 (Some(path), _) => path,
                 (None, "BackboneElement" | "Element") => path,
@@ -139,15 +154,15 @@ impl Base {
                 type_name: kind,
                 targets,
             };
-            let key = match name.strip_suffix("[x]") {
-                Some(stem) => format!("{stem}{}{}", kind[..1].to_ascii_uppercase(), &kind[1..]),
-                None => name.to_owned(),
-            };
-            self.shapes[owner].members.push((key, member));
+            let shape = &mut self.shapes[owner];
+            let place = u8::try_from(shape.members.len()).expect("a type has fewer than 255 members");
+            shape.places[Name::of(&r4::member(name, kind)).at()] = place;
+            shape.members.push(member);
         }
-        self.shapes[owner].elements.push(Element {
+        let shape = &mut self.shapes[owner];
+        shape.needed |= u128::from(*min == "1") << element;
+        shape.elements.push(Element {
             name,
-            needed: *min == "1",
             many: *max == "*",
             codes,
         });
@@ -155,10 +170,8 @@ impl Base {
 }
 
 impl Shape {
-    pub(super) fn member(&self, name: &str) -> Option<Member> {
-        // Most names differ in their length already: faster than any hash of them.
-        let member = self.members.iter().find(|(known, _)| known == name);
-        member.map(|(_, member)| *member)
+    pub(super) fn member(&self, name: Name) -> Option<&Member> {
+        self.members.get(usize::from(self.places[name.at()]))
     }
 }
 
@@ -187,12 +200,6 @@ impl Member {
     }
 }
 
-/// The five cells of a row: none holds a comma.
-fn cells(line: &str) -> [&str; 5] {
-    let mut cells = line.splitn(5, ',');
-    std::array::from_fn(|_| cells.next().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +210,11 @@ mod tests {
         for kind in crate::bundle::TAKEN {
             let shape = base.shape(base.resource(kind).unwrap_or_else(|| panic!("{kind}")));
             for name in ["id", "meta", "extension", "_nothing"] {
-                assert_eq!(shape.member(name).is_some(), name != "_nothing", "{kind}.{name}");
+                assert_eq!(
+                    shape.member(Name::of(name)).is_some(),
+                    name != "_nothing",
+                    "{kind}.{name}"
+                );
             }
         }
         assert!(base.resource("HumanName").is_none() && base.resource("Patient.contact").is_none());
@@ -214,21 +225,28 @@ mod tests {
         let base = Base::r4();
         let named = |name: &str| base.shape(base.by_name[name]);
         let patient = named("Patient");
-        let deceased = patient.member("deceasedBoolean").unwrap();
+        let deceased = patient.member(Name::of("deceasedBoolean")).unwrap();
         assert_eq!(deceased.kind, Kind::Primitive(Primitive::Boolean));
         assert_eq!(patient.elements[deceased.element].name, "deceased[x]");
-        assert!(patient.member("deceased").is_none() && patient.member("deceasedString").is_none());
-        let gender = patient.elements[patient.member("gender").unwrap().element];
-        assert!(gender.has_code("male") && !gender.has_code("nam") && !gender.needed && !gender.many);
-        let manager = patient.member("managingOrganization").unwrap();
+        assert!(patient.member(Name::of("deceased")).is_none() && patient.member(Name::of("deceasedString")).is_none());
+        let gender = patient.elements[patient.member(Name::of("gender")).unwrap().element];
+        assert!(gender.has_code("male") && !gender.has_code("nam") && !gender.many);
+        let manager = patient.member(Name::of("managingOrganization")).unwrap();
         assert!(manager.may_point_at("Organization") && !manager.may_point_at("Patient"));
-        assert!(named("Patient.contact").member("modifierExtension").is_some());
+        assert!(named("Patient.contact").member(Name::of("modifierExtension")).is_some());
         let observation = named("Observation");
         assert_eq!(
-            named("Observation.component").member("referenceRange").unwrap().kind,
-            observation.member("referenceRange").unwrap().kind
+            named("Observation.component")
+                .member(Name::of("referenceRange"))
+                .unwrap()
+                .kind,
+            observation.member(Name::of("referenceRange")).unwrap().kind
         );
-        assert!(observation.elements[observation.member("status").unwrap().element].needed);
-        assert!(observation.member("contained").unwrap().kind == Kind::Resource);
+        assert_ne!(
+            observation.needed & 1 << observation.member(Name::of("status")).unwrap().element,
+            0
+        );
+        assert_eq!(patient.needed, 0);
+        assert!(observation.member(Name::of("contained")).unwrap().kind == Kind::Resource);
     }
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::path::Path;
 use super::rule::{Look, Rule};
-use super::tree::Node;
 use super::{Error, Finding};
+use crate::tree::Node;
 
 /// The canonical urls of R4's own definitions begin with this.
 const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -58,8 +58,13 @@ impl Profiles {
     /// Finds what refers to what, and leaves out what nothing can break; that may leave others with nothing to ask.
     fn settle(&mut self) {
         let Self { all, places } = self;
+        let kinds: Vec<String> = all.iter().map(|profile| profile.kind.clone()).collect();
+        let kind_of = |url: &str| match places.get(url) {
+            Some(at) => Some(kinds[*at].clone()),
+            None => url.strip_prefix(CORE).map(str::to_owned),
+        };
         for profile in all.iter_mut() {
-            profile.rule.resolve(&|url| places.get(url).copied());
+            profile.rule.resolve(&|url| places.get(url).copied(), &kind_of);
         }
         for _ in 0..DEPTH {
             let idle: Vec<bool> = (0..all.len())
@@ -74,11 +79,6 @@ impl Profiles {
     /// The type a profile is of; `None` where it is not defined.
     pub(super) fn kind(&self, url: &str) -> Option<&str> {
         Some(&self.all[*self.places.get(url)?].kind)
-    }
-
-    /// The type that a reference to this profile points at, where that is known.
-    pub(super) fn kind_of_target<'a>(&'a self, url: &'a str) -> Option<&'a str> {
-        self.kind(url).or_else(|| url.strip_prefix(CORE))
     }
 
     /// What a resource does not keep of a profile that is defined.

@@ -4,15 +4,14 @@ use serde_json::Value;
 
 use super::path::Path;
 use super::profile::Profiles;
-use super::tree::{Kind, Node};
 use super::walk::points_at;
 use super::{Finding, Wrong};
+use crate::tree::{Kind, Name, Node};
 
 /// The constraints on an element, and on what is within it.
 #[derive(Debug, Default)]
 pub(super) struct Rule {
-    /// By name; a choice with its `[x]`.
-    children: Vec<(String, Rule)>,
+    children: Vec<(Element, Rule)>,
     slices: Vec<(String, Rule)>,
     discriminators: Vec<Discriminator>,
     /// Nothing but the slices may be there.
@@ -23,6 +22,23 @@ pub(super) struct Rule {
     pattern: Option<Value>,
     types: Vec<Type>,
 }
+
+/// An element of an object.
+#[derive(Debug)]
+struct Element {
+    /// A choice with its `[x]`.
+    name: String,
+    /// How it is called in JSON.
+    member: Name,
+    /// Of a choice: how it is called as each type.
+    choice: Vec<(Name, &'static str)>,
+    /// The set of all these names.
+    names: Few,
+}
+
+/// A set of names that tells at once of most that they are not in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Few(u64);
 
 /// By what the slices of a list are told apart.
 #[derive(Debug)]
@@ -47,6 +63,8 @@ struct Type {
     defined: Vec<usize>,
     /// What a reference may point at; empty: what R4 allows.
     targets: Vec<String>,
+    /// The types of R4 that those are, where that is known.
+    kinds: Vec<Option<String>>,
 }
 
 /// What is being looked at: where it is, and what is found there.
@@ -78,12 +96,30 @@ impl Rule {
                 Some((name, slice)) => (name, Some(slice)),
                 None => (segment, None),
             };
-            rule = named(&mut rule.children, name);
+            rule = rule.child(name);
             if let Some(slice) = slice {
-                rule = named(&mut rule.slices, slice);
+                rule = rule.slice(slice);
             }
         }
         rule
+    }
+
+    fn child(&mut self, name: &str) -> &mut Self {
+        let known = self.children.iter().position(|(element, _)| element.name == name);
+        let at = known.unwrap_or_else(|| {
+            self.children.push((Element::named(name), Self::default()));
+            self.children.len() - 1
+        });
+        &mut self.children[at].1
+    }
+
+    fn slice(&mut self, name: &str) -> &mut Self {
+        let known = self.slices.iter().position(|(slice, _)| slice == name);
+        let at = known.unwrap_or_else(|| {
+            self.slices.push((name.to_owned(), Self::default()));
+            self.slices.len() - 1
+        });
+        &mut self.slices[at].1
     }
 
     /// Takes over what an `ElementDefinition` says.
@@ -111,6 +147,7 @@ impl Rule {
                 profiles: texts(&of["profile"]),
                 defined: Vec::new(),
                 targets: texts(&of["targetProfile"]),
+                kinds: Vec::new(),
             };
             self.types = types.iter().map(read).collect();
         }
@@ -128,30 +165,45 @@ impl Rule {
         self.closed = slicing["rules"] == "closed";
     }
 
-    /// Finds the profiles that types within are to keep.
-    pub(super) fn resolve(&mut self, place: &dyn Fn(&str) -> Option<usize>) {
+    /// Finds the profiles that types within are to keep, and the types that references may point at.
+    pub(super) fn resolve(&mut self, place: &dyn Fn(&str) -> Option<usize>, kind_of: &dyn Fn(&str) -> Option<String>) {
         for of in &mut self.types {
             of.defined = of.profiles.iter().filter_map(|profile| place(profile)).collect();
+            of.kinds = of.targets.iter().map(|target| kind_of(target)).collect();
         }
-        let within = self.children.iter_mut().chain(&mut self.slices);
-        within.for_each(|(_, rule)| rule.resolve(place));
+        let children = self.children.iter_mut().map(|(_, rule)| rule);
+        let slices = self.slices.iter_mut().map(|(_, rule)| rule);
+        children.chain(slices).for_each(|rule| rule.resolve(place, kind_of));
     }
 
     /// Checks an object, all of whose members stand at `look.path`.
     pub(super) fn members<'t>(&self, node: Node<'t>, look: &mut Look<'_, 't>) {
-        for (name, rule) in &self.children {
+        if self.children.is_empty() {
+            return;
+        }
+        let is_object = *node.kind() == Kind::Object;
+        let there: Few = node
+            .within()
+            .filter(|_| is_object)
+            .map(|member| member.name().0)
+            .collect();
+        for (element, rule) in &self.children {
             let mut count = 0;
-            each(node, name, |held| {
-                count += 1;
-                rule.value(held, look);
-            });
+            if there.may_have_of(element.names) {
+                element.each(node, |held| {
+                    count += 1;
+                    rule.value(held, look);
+                });
+            }
             if let Some(wrong) = rule.count(count) {
-                look.tell(name, wrong);
+                look.tell(&element.name, wrong);
             }
             if !rule.slices.is_empty() {
                 let mut held = Vec::with_capacity(count);
-                each(node, name, |one| held.push(one));
-                rule.slices(name, &held, look);
+                if count > 0 {
+                    element.each(node, |one| held.push(one));
+                }
+                rule.slices(&element.name, &held, look);
             }
         }
     }
@@ -164,7 +216,8 @@ impl Rule {
                 of.defined.clear();
             }
         }
-        self.children.retain_mut(|(name, rule)| !rule.prune(name, idle));
+        self.children
+            .retain_mut(|(element, rule)| !rule.prune(&element.name, idle));
         let closed = self.closed;
         self.slices.retain_mut(|(_, slice)| !slice.prune(name, idle) || closed);
         let asks = |of: &Type| name.ends_with("[x]") || !of.defined.is_empty() || !of.targets.is_empty();
@@ -243,9 +296,9 @@ impl Rule {
             let is_it = match by {
                 By::Value => match (slice.extension_url(path), slice.expected(path)) {
                     (Some(url), _) => held.node.get("url").and_then(Node::text) == Some(url),
-                    (None, Some((wanted, exact))) => at(held.node, path)
-                        .iter()
-                        .any(|node| if exact { node.is(wanted) } else { node.holds(wanted) }),
+                    (None, Some((wanted, exact))) => any_at(held.node, path, &|node| {
+                        if exact { node.is(wanted) } else { node.holds(wanted) }
+                    }),
                     (None, None) => continue,
                 },
                 By::Type if path == "$this" && name.ends_with("[x]") && !slice.types.is_empty() => {
@@ -281,7 +334,7 @@ impl Rule {
                 return None;
             }
             let (name, behind) = rest.split_once('.').unwrap_or((rest, ""));
-            rule = &rule.children.iter().find(|(child, _)| child == name)?.1;
+            rule = &rule.children.iter().find(|(child, _)| child.name == name)?.1;
             rest = behind;
         }
     }
@@ -319,7 +372,7 @@ impl Rule {
             return look.tell_here(Wrong::TypeNotAllowed);
         }
         if let Some(kind) = to.and_then(points_at)
-            && !of_type.clone().any(|of| of.may_point_at(kind, look.profiles))
+            && !of_type.clone().any(|of| of.may_point_at(kind))
         {
             look.tell_here(Wrong::Target);
         }
@@ -334,13 +387,9 @@ impl Type {
     }
 
     /// Whether a reference of this type may point at a type of R4, as far as that is known.
-    fn may_point_at(&self, kind: &str, profiles: &Profiles) -> bool {
-        self.code == "Reference"
-            && (self.targets.is_empty()
-                || self
-                    .targets
-                    .iter()
-                    .any(|target| profiles.kind_of_target(target).is_none_or(|of| of == kind)))
+    fn may_point_at(&self, kind: &str) -> bool {
+        let fits = |target: &Option<String>| target.as_deref().is_none_or(|of| of == kind);
+        self.code == "Reference" && (self.kinds.is_empty() || self.kinds.iter().any(fits))
     }
 }
 
@@ -374,63 +423,82 @@ impl<'t> Look<'_, 't> {
     }
 }
 
-fn named<'r>(rules: &'r mut Vec<(String, Rule)>, name: &str) -> &'r mut Rule {
-    let at = rules.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-        rules.push((name.to_owned(), Rule::default()));
-        rules.len() - 1
-    });
-    &mut rules[at].1
-}
-
-/// Hands over each value of the element `name` in an object.
-fn each<'t>(node: Node<'t>, name: &str, mut take: impl FnMut(Held<'t>)) {
-    if *node.kind() != Kind::Object {
-        return;
-    }
-    let stem = name.strip_suffix("[x]");
-    for value in node.within() {
-        let (key, beside) = match value.key().strip_prefix('_') {
-            Some(key) => (key, true),
-            None => (value.key(), false),
-        };
-        let choice = stem.and_then(|stem| key.strip_prefix(stem));
-        let is_it = match stem {
-            Some(_) => choice.is_some_and(|of| of.starts_with(|c: char| c.is_ascii_uppercase())),
-            None => key == name,
-        };
-        if !is_it || beside && node.get(key).is_some() {
-            continue;
-        }
-        let mut held = Held {
-            key,
+impl Element {
+    fn named(name: &str) -> Self {
+        let stem = name.strip_suffix("[x]");
+        let choice: Vec<_> = stem.into_iter().flat_map(Name::of_choice).collect();
+        let member = Name::of(name);
+        Self {
+            name: name.to_owned(),
+            member,
+            names: choice.iter().map(|(name, _)| *name).chain([member]).collect(),
             choice,
-            at: None,
-            node: value,
-            beside,
-        };
-        if !value.is_list() {
-            take(held);
-            continue;
         }
-        for (at, item) in value.within().enumerate() {
-            held.at = Some(at);
-            held.node = item;
-            take(held);
+    }
+
+    /// Whether a member is of this element, and then the type of a choice.
+    fn is(&self, name: Name) -> Option<Option<&'static str>> {
+        if self.choice.is_empty() {
+            return (name == self.member).then_some(None);
+        }
+        let named = self.choice.iter().find(|(member, _)| *member == name);
+        named.map(|(_, of)| Some(*of))
+    }
+
+    /// Hands over each of its values in an object.
+    fn each<'t>(&self, node: Node<'t>, mut take: impl FnMut(Held<'t>)) {
+        for value in node.within() {
+            let (name, beside) = value.name();
+            let Some(choice) = self.is(name) else {
+                continue;
+            };
+            if beside && node.has(name) {
+                continue;
+            }
+            let key = value.key();
+            let mut held = Held {
+                key: if beside { &key[1..] } else { key },
+                choice,
+                at: None,
+                node: value,
+                beside,
+            };
+            if !value.is_list() {
+                take(held);
+                continue;
+            }
+            for (at, item) in value.within().enumerate() {
+                held.at = Some(at);
+                held.node = item;
+                take(held);
+            }
         }
     }
 }
 
-/// The values at a path of names.
-fn at<'t>(node: Node<'t>, path: &str) -> Vec<Node<'t>> {
-    let mut nodes = vec![node];
-    for name in path.split('.').filter(|name| *name != "$this") {
-        nodes = nodes
-            .iter()
-            .filter_map(|node| node.get(name))
-            .flat_map(Node::items)
-            .collect();
+impl Few {
+    fn may_have_of(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
-    nodes
+}
+
+impl FromIterator<Name> for Few {
+    fn from_iter<T: IntoIterator<Item = Name>>(names: T) -> Self {
+        Self(names.into_iter().fold(0, |all, name| all | 1 << (name.at() % 64)))
+    }
+}
+
+/// Whether any of the values at a path of names is the one.
+fn any_at(node: Node<'_>, path: &str, is_it: &impl Fn(Node<'_>) -> bool) -> bool {
+    let (name, behind) = path.split_once('.').unwrap_or((path, ""));
+    match name {
+        "" => is_it(node),
+        "$this" => any_at(node, behind, is_it),
+        name => {
+            let mut items = node.get(name).into_iter().flat_map(Node::items);
+            items.any(|item| any_at(item, behind, is_it))
+        }
+    }
 }
 
 fn value_at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {

@@ -41,12 +41,16 @@ fn patient() -> Value {
     })
 }
 
+fn read(json: &str) -> Tree<'_> {
+    Tree::read(json).unwrap()
+}
+
 /// What is found in a resource after something was done to it: path and fault.
 fn faults(of: Value, change: impl FnOnce(&mut Value)) -> Vec<(String, Wrong)> {
     let mut of = of;
     change(&mut of);
     let structure = Structure::r4();
-    let checked = structure.check(&of.to_string()).unwrap();
+    let checked = structure.check(&read(&of.to_string()));
     checked
         .faults
         .into_iter()
@@ -67,7 +71,7 @@ fn missed_of(of: Value, change: impl FnOnce(&mut Value)) -> Vec<(String, Wrong)>
     let mut of = of;
     change(&mut of);
     let structure = moh();
-    let checked = structure.check(&of.to_string()).unwrap();
+    let checked = structure.check(&read(&of.to_string()));
     assert_eq!(checked.faults, []);
     assert!(checked.claim.is_some() ^ checked.missed.is_some());
     let (_, missed) = checked.missed.unwrap_or_default();
@@ -78,10 +82,10 @@ fn missed_of(of: Value, change: impl FnOnce(&mut Value)) -> Vec<(String, Wrong)>
 fn a_patient_that_keeps_the_profile_claims_it_and_plain_r4_claims_nothing() {
     let text = patient().to_string();
     let (moh, r4) = (moh(), Structure::r4());
-    let checked = moh.check(&text).unwrap();
+    let checked = moh.check(&read(&text));
     assert_eq!((checked.faults, checked.missed), (vec![], None));
     assert_eq!(checked.claim, Some(&*format!("{CORE}vn-core-patient")));
-    assert_eq!(r4.check(&text).unwrap(), Checked::default());
+    assert_eq!(r4.check(&read(&text)), Checked::default());
 }
 
 #[test]
@@ -138,7 +142,7 @@ fn elements_that_r4_does_not_have_or_have_otherwise_are_told_by_their_path() {
         faults(patient(), |p| p["resourceType"] = json!("Patients")),
         only("", Wrong::NotTaken)
     );
-    assert_eq!(faults(json!([]), |_| ()), only("", Wrong::NotTaken));
+    assert_eq!(faults(json!({}), |_| ()), only("", Wrong::NotTaken));
 }
 
 #[test]
@@ -304,7 +308,7 @@ fn what_a_plugin_claims_by_itself_is_held_against_it() {
         let mut patient = patient();
         patient["meta"] = json!({"profile": [profile]});
         change(&mut patient);
-        let checked = structure.check(&patient.to_string()).unwrap();
+        let checked = structure.check(&read(&patient.to_string()));
         assert_eq!(checked.claim, None);
         checked
             .faults
@@ -356,7 +360,7 @@ fn a_finding_names_the_element_and_never_the_value() {
     let structure = Structure::r4();
     let mut patient = patient();
     patient["gender"] = json!("Bí mật");
-    let checked = structure.check(&patient.to_string()).unwrap();
+    let checked = structure.check(&read(&patient.to_string()));
     let [fault] = &checked.faults[..] else { panic!() };
     assert_eq!(fault.path, "Patient.gender");
     let said = fault.wrong.said().to_string();
@@ -392,7 +396,7 @@ fn a_profile_can_close_a_choice_restrict_where_references_point_and_take_pattern
             "valueQuantity": {"value": 1},
         });
         change(&mut observation);
-        let checked = structure.check(&observation.to_string()).unwrap();
+        let checked = structure.check(&read(&observation.to_string()));
         assert_eq!(checked.faults, []);
         let (_, missed) = checked.missed.unwrap_or_default();
         missed

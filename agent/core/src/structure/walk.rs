@@ -2,9 +2,9 @@
 
 use super::base::{Base, Element, Kind, Member, Shape};
 use super::path::Path;
-use super::tree::{self, Node};
 use super::{Finding, Wrong};
 use crate::bundle::KEY_URL;
+use crate::tree::{self, Node};
 
 /// Everything in a resource that R4 does not allow.
 pub(super) fn resource(base: &'static Base, tree: Node<'_>) -> Vec<Finding> {
@@ -69,14 +69,10 @@ impl<'t> Walk<'t> {
         // One bit for each element.
         let mut seen = 0u128;
         for value in node.within() {
-            let key = value.key();
+            let (key, (name, beside)) = (value.key(), value.name());
             if shape.is_resource && key == "resourceType" {
                 continue;
             }
-            let (name, beside) = match key.strip_prefix('_') {
-                Some(name) => (name, true),
-                None => (key, false),
-            };
             let member = shape.member(name);
             let Some(member) = member.filter(|member| !beside || matches!(member.kind, Kind::Primitive(_))) else {
                 self.tell_of(key, Wrong::Unknown);
@@ -97,15 +93,15 @@ impl<'t> Walk<'t> {
         if shape.name == "Extension" && has("value[x]") == has("extension") {
             self.tell(Wrong::Empty);
         }
-        for (at, element) in elements() {
-            if element.needed && seen & 1 << at == 0 {
+        if shape.needed & !seen != 0 {
+            for (_, element) in elements().filter(|(at, _)| shape.needed & !seen & 1 << at != 0) {
                 self.tell_of(element.name, Wrong::Missing);
             }
         }
     }
 
     /// What stands under one name: a value, or a list of them.
-    fn values(&mut self, node: Node<'t>, member: Member, element: &Element, beside: bool) {
+    fn values(&mut self, node: Node<'t>, member: &Member, element: &Element, beside: bool) {
         match (node.is_list(), element.many) {
             (true, false) => self.tell(Wrong::List),
             (true, true) => {
@@ -127,7 +123,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn value(&mut self, node: Node<'t>, member: Member, element: &Element, beside: bool) {
+    fn value(&mut self, node: Node<'t>, member: &Member, element: &Element, beside: bool) {
         match member.kind {
             _ if *node.kind() == tree::Kind::Null => self.tell(Wrong::Empty),
             Kind::Primitive(_) if beside => self.object(node, self.base.element()),
@@ -157,7 +153,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn reference(&mut self, node: Node<'t>, member: Member) {
+    fn reference(&mut self, node: Node<'t>, member: &Member) {
         let to = node.get("reference").and_then(Node::text);
         let kind = match to {
             Some(to) if to.starts_with('#') => {
@@ -179,11 +175,10 @@ impl<'t> Walk<'t> {
 }
 
 /// Whether the element of a member came before, in another type of its choice.
-fn is_of_another_type(object: Node<'_>, shape: &Shape, value: Node<'_>, member: Member) -> bool {
+fn is_of_another_type(object: Node<'_>, shape: &Shape, value: Node<'_>, member: &Member) -> bool {
     let mut before = object.within().take_while(|other| other.key() != value.key());
     before.any(|other| {
-        let name = other.key().strip_prefix('_').unwrap_or(other.key());
-        let other = shape.member(name);
+        let other = shape.member(other.name().0);
         other.is_some_and(|other| other.element == member.element && other.type_name != member.type_name)
     })
 }
