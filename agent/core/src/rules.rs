@@ -13,10 +13,12 @@ use crate::said;
 use crate::say::Said;
 
 mod amount;
+mod asked;
 mod check;
 mod compile;
 mod condition;
 mod csv;
+mod date;
 mod kind;
 mod pack;
 mod read;

@@ -21,8 +21,14 @@ struct Term {
 enum Of {
     /// Fields of this row, or of a table with one row; with `true`, in percent.
     Product(Vec<(Ref, bool)>),
-    /// A field over all rows of a table for which the clauses hold.
-    Sum(Ref, Vec<Clause>),
+    Sum(Sum),
+}
+
+/// A field over all rows of a table for which the clauses hold.
+#[derive(Debug)]
+pub(super) struct Sum {
+    field: Ref,
+    clauses: Vec<Clause>,
 }
 
 impl Amount {
@@ -51,7 +57,7 @@ impl Amount {
     }
 
     /// None: it cannot be told.
-    pub(super) fn of(&self, here: &Here<'_, '_>) -> Option<Decimal> {
+    pub(super) fn of<'r>(&'r self, here: &Here<'_, 'r>) -> Option<Decimal> {
         self.0.iter().try_fold(Decimal::ZERO, |sum, term| {
             let value = term.of.value(here)?;
             if term.minus { sum.minus(value) } else { sum.plus(value) }
@@ -63,7 +69,8 @@ fn of(text: &str, own: u8) -> Option<Of> {
     if let Some(inner) = text.strip_prefix("sum(").and_then(|text| text.strip_suffix(')')) {
         let (field, clauses) = inner.split_once(" where ").unwrap_or((inner, ""));
         let field = reference(field.trim(), own)?;
-        return Some(Of::Sum(field, parse_clauses(clauses, field.table).ok()?));
+        let clauses = parse_clauses(clauses, field.table).ok()?;
+        return Some(Of::Sum(Sum { field, clauses }));
     }
     let factor = |text: &str| {
         let text = text.trim();
@@ -76,7 +83,7 @@ fn of(text: &str, own: u8) -> Option<Of> {
 }
 
 impl Of {
-    fn value(&self, here: &Here<'_, '_>) -> Option<Decimal> {
+    fn value<'r>(&'r self, here: &Here<'_, 'r>) -> Option<Decimal> {
         match self {
             Self::Product(factors) => match factors.as_slice() {
                 [(field, false)] if here.get(*field).is_empty() => Some(Decimal::ZERO),
@@ -85,26 +92,31 @@ impl Of {
                     product.times(if *percent { value.percent() } else { value })
                 }),
             },
-            Self::Sum(field, clauses) => {
-                let rows = here.visit.rows(field.table);
-                let here = |row| Here {
-                    table: field.table,
-                    row,
-                    ..*here
-                };
-                let counted = (0..rows.count).filter(|row| clauses.iter().all(|clause| clause.holds(&here(*row))));
-                counted
-                    .map(|row| rows.get(row, field.field))
-                    .filter(|value| !value.is_empty())
-                    .try_fold(Decimal::ZERO, |sum, value| sum.plus(Decimal::parse(value)?))
-            }
+            Self::Sum(sum) => here.asked.sums.of(sum, || sum.value(here)),
         }
+    }
+}
+
+impl Sum {
+    fn value<'r>(&'r self, here: &Here<'_, 'r>) -> Option<Decimal> {
+        let rows = here.visit.rows(self.field.table);
+        let here = |row| Here {
+            table: self.field.table,
+            row,
+            ..*here
+        };
+        let counted = (0..rows.count).filter(|row| self.clauses.iter().all(|clause| clause.holds(&here(*row))));
+        counted
+            .map(|row| rows.get(row, self.field.field))
+            .filter(|value| !value.is_empty())
+            .try_fold(Decimal::ZERO, |sum, value| sum.plus(Decimal::parse(value)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::asked::Asked;
     use crate::rules::visit::Visit;
 
     #[test]
@@ -123,32 +135,31 @@ mod tests {
                 ],
             );
         }
-        let at = |table: u8, row: usize| Here {
-            visit: &visit,
-            table,
-            row,
+        let value = |text: &str, table: u8| {
+            let amount = Amount::parse(text, table).unwrap();
+            amount.of(&Here {
+                visit: &visit,
+                asked: &Asked::default(),
+                table,
+                row: 0,
+            })
         };
-        let value = |text: &str, here: &Here<'_, '_>| Amount::parse(text, here.table).unwrap().of(here);
-        for (text, here, expected) in [
-            ("SO_LUONG * DON_GIA_BV * TYLE_TT_DV%", at(3, 0), "0.15"),
-            ("SO_LUONG * DON_GIA_BV - T_BHTT", at(3, 0), "0.2"),
-            ("sum(XML3.T_BHTT)", at(1, 0), "100.1"),
-            ("sum(XML3.T_BHTT where MA_NHOM in 10 11) + T_BNTT", at(1, 0), "5.1"),
-            ("sum(XML2.T_BHTT) + T_BNCCT", at(1, 0), "0"),
+        for (text, table, expected) in [
+            ("SO_LUONG * DON_GIA_BV * TYLE_TT_DV%", 3, "0.15"),
+            ("SO_LUONG * DON_GIA_BV - T_BHTT", 3, "0.2"),
+            ("sum(XML3.T_BHTT)", 1, "100.1"),
+            ("sum(XML3.T_BHTT where MA_NHOM in 10 11) + T_BNTT", 1, "5.1"),
+            ("sum(XML2.T_BHTT) + T_BNCCT", 1, "0"),
         ] {
             let expected = Decimal::parse(expected).unwrap();
-            let found = value(text, &here).unwrap();
+            let found = value(text, table).unwrap();
             assert_eq!(
                 found.compare(expected),
                 Some(std::cmp::Ordering::Equal),
                 "{text}: {found:?}"
             );
         }
-        assert_eq!(
-            value("SO_LUONG * DON_GIA_BH", &at(3, 0)),
-            None,
-            "a factor that is missing"
-        );
+        assert_eq!(value("SO_LUONG * DON_GIA_BH", 3), None, "a factor that is missing");
     }
 
     #[test]

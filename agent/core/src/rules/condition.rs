@@ -4,13 +4,16 @@
 //! not there is true only for `absent`.
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 
+use super::asked::Asked;
+use super::date::Date;
 use super::tables::{ALL, number};
-use super::value::{Decimal, day_number, entries};
+use super::value::{Decimal, entries};
 use super::visit::Visit;
 
 /// A field of the same row, or of another table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Ref {
     pub(super) table: u8,
     pub(super) field: u16,
@@ -20,6 +23,7 @@ pub(super) struct Ref {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Here<'v, 'a> {
     pub(super) visit: &'v Visit<'a>,
+    pub(super) asked: &'v Asked<'a>,
     pub(super) table: u8,
     /// From 0.
     pub(super) row: usize,
@@ -31,6 +35,16 @@ impl<'a> Here<'_, 'a> {
         let row = if field.table == self.table { self.row } else { 0 };
         self.visit.rows(field.table).get(row, field.field)
     }
+
+    /// The entries of such a value, as dates.
+    pub(super) fn dates(&self, field: Ref) -> Rc<[Option<Date>]> {
+        let list = self.get(field);
+        if field.table == self.table {
+            Date::list(list).collect()
+        } else {
+            self.asked.dates(field, list)
+        }
+    }
 }
 
 /// `XML2 present | T_BHTT > 0`.
@@ -39,7 +53,7 @@ pub(super) struct Clause(Vec<Simple>);
 
 /// `MA_NHOM in 10 11`.
 #[derive(Debug, PartialEq)]
-struct Simple {
+pub(super) struct Simple {
     of: Of,
     is: Is,
 }
@@ -132,21 +146,22 @@ fn simple(text: &str, own: u8) -> Option<Simple> {
 }
 
 impl Clause {
-    pub(super) fn holds(&self, here: &Here<'_, '_>) -> bool {
+    pub(super) fn holds<'r>(&'r self, here: &Here<'_, 'r>) -> bool {
         self.0.iter().any(|simple| simple.holds(here))
     }
 }
 
 impl Simple {
-    fn holds(&self, here: &Here<'_, '_>) -> bool {
+    fn holds<'r>(&'r self, here: &Here<'_, 'r>) -> bool {
         match &self.of {
             Of::Table(table) => (here.visit.rows(*table).count > 0) == (self.is == Is::Present),
             Of::Age => age(here).is_some_and(|age| self.is.than(age)),
-            Of::Field(field) => self.is.of(here.get(*field)),
-            Of::Some(field) => {
+            Of::Field(field) if field.table == here.table => self.is.of(here.get(*field)),
+            Of::Field(field) => here.asked.conditions.of(self, || self.is.of(here.get(*field))),
+            Of::Some(field) => here.asked.conditions.of(self, || {
                 let rows = here.visit.rows(field.table);
                 (0..rows.count).any(|row| self.is.of(rows.get(row, field.field)))
-            }
+            }),
         }
     }
 }
@@ -182,7 +197,7 @@ fn starts(value: &str, list: &[Box<str>]) -> bool {
 
 /// Of the patient of XML1, where both dates are whole.
 fn age(here: &Here<'_, '_>) -> Option<Decimal> {
-    let day = |name: &str| day_number(here.get(reference(name, 1)?));
+    let day = |name: &str| Date::parse(here.get(reference(name, 1)?))?.day_number();
     let days = day("XML1.NGAY_VAO")? - day("XML1.NGAY_SINH")?;
     Some(Decimal {
         mantissa: i128::from(days * 100 / 36525),
@@ -214,10 +229,16 @@ mod tests {
     #[test]
     fn conditions_speak_of_this_row_of_other_tables_and_of_the_age() {
         let visit = visit();
-        let here = Here {
-            visit: &visit,
-            table: 3,
-            row: 1,
+        let holds_at = |text: &str, table: u8, row: usize| {
+            let clauses = parse(text, table).unwrap();
+            let asked = Asked::default();
+            let here = Here {
+                visit: &visit,
+                asked: &asked,
+                table,
+                row,
+            };
+            clauses.iter().all(|clause| clause.holds(&here))
         };
         for (text, holds) in [
             ("", true),
@@ -238,17 +259,11 @@ mod tests {
             ("age >= 14", true),
             ("age < 26", false),
         ] {
-            let clauses = parse(text, 3).unwrap();
-            assert_eq!(clauses.iter().all(|clause| clause.holds(&here)), holds, "{text}");
+            assert_eq!(holds_at(text, 3, 1), holds, "{text}");
         }
-        let elsewhere = Here {
-            visit: &visit,
-            table: 4,
-            row: 0,
-        };
-        assert!(parse("XML3.MA_NHOM in 13", 4).unwrap()[0].holds(&elsewhere));
-        assert!(parse("XML3.MA_NHOM in 10", 4).unwrap()[0].holds(&elsewhere));
-        assert!(!parse("XML3.MA_NHOM in 11", 4).unwrap()[0].holds(&elsewhere));
+        assert!(holds_at("XML3.MA_NHOM in 13", 4, 0));
+        assert!(holds_at("XML3.MA_NHOM in 10", 4, 0));
+        assert!(!holds_at("XML3.MA_NHOM in 11", 4, 0));
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::amount::Amount;
 use super::condition::{Ref, reference};
+use super::date::DateForm;
 use super::shape::Shape;
 use super::tables::{ALL, Field};
-use super::value::{Chars, DateForm, Decimal, entries};
+use super::value::{Chars, Decimal, entries};
 use super::{Day, tables};
 use crate::said;
 use crate::say::Said;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::condition;
 use super::csv::{self, Line};
+use super::date::Date;
 use super::kind::{self, Check, CodeFiles, Dated};
 use super::pack::File;
 use super::tables::{ALL, number};
@@ -154,7 +155,8 @@ impl Reader {
             return Some(otherwise);
         }
         let digits: String = text.split('-').collect();
-        let day = super::value::day(&digits).filter(|_| digits.len() == 8 && text.len() == 10);
+        let day = Date::parse(&digits).and_then(Date::day);
+        let day = day.filter(|_| digits.len() == 8 && text.len() == 10);
         if day.is_none() {
             self.report(
                 file,

@@ -4,5 +4,6 @@ use super::*;
 
 mod cases;
 mod good;
+mod linear;
 mod oracle;
 mod packs;

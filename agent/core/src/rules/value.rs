@@ -1,8 +1,6 @@
-//! Single values: dates in the forms of the tables, decimal numbers, characters. Nothing here allocates.
+//! Single values: decimal numbers, characters. Nothing here allocates.
 
 use std::cmp::Ordering;
-
-use super::Day;
 
 /// Digits before and behind the point together: what fits the arithmetic, and more than any field may hold.
 const DIGITS: usize = 24;
@@ -102,123 +100,6 @@ impl Decimal {
     }
 }
 
-/// How a date is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DateForm {
-    /// `yyyyMMdd`.
-    Day,
-    /// `yyyyMMddHHmm`.
-    Minute,
-    /// Twelve digits; what is not known of month, day and time is zeros.
-    Birth,
-    /// Eight or twelve digits, or what some systems write beside: but a date of the calendar.
-    Any,
-}
-
-impl DateForm {
-    pub(super) fn fits(self, text: &str) -> bool {
-        let Some(parts) = Parts::of(text) else { return false };
-        match self {
-            Self::Day => text.len() == 8 && parts.whole(),
-            Self::Minute => text.len() == 12 && parts.whole(),
-            Self::Birth => text.len() == 12 && (parts.whole() || parts.partly_known()),
-            Self::Any => parts.whole() || parts.partly_known(),
-        }
-    }
-}
-
-/// A date in digits, taken apart.
-struct Parts {
-    year: u32,
-    month: u32,
-    day: u32,
-    hour: u32,
-    minute: u32,
-}
-
-impl Parts {
-    fn of(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if !matches!(bytes.len(), 8 | 12 | 14) || !bytes.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let number = |from: usize, to: usize| {
-            let digits = bytes.get(from..to).unwrap_or_default();
-            digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
-        };
-        Some(Self {
-            year: number(0, 4),
-            month: number(4, 6),
-            day: number(6, 8),
-            hour: number(8, 10),
-            minute: number(10, 12),
-        })
-    }
-
-    fn year_and_time(&self) -> bool {
-        (1850..=2199).contains(&self.year) && self.hour < 24 && self.minute < 60
-    }
-
-    fn whole(&self) -> bool {
-        self.year_and_time()
-            && (1..=12).contains(&self.month)
-            && (1..=days_of(self.year, self.month)).contains(&self.day)
-    }
-
-    /// The year alone, or year and month.
-    fn partly_known(&self) -> bool {
-        self.year_and_time() && self.day == 0 && self.month <= 12
-    }
-}
-
-fn days_of(year: u32, month: u32) -> u32 {
-    match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// The day of a date, where it is whole.
-pub(super) fn day(text: &str) -> Option<Day> {
-    let parts = Parts::of(text)?;
-    parts
-        .whole()
-        .then_some(parts.year * 10_000 + parts.month * 100 + parts.day)
-}
-
-/// Of two dates what is known of both, compared; none where one of them is no date.
-pub(super) fn compare_dates(one: &str, other: &str) -> Option<Ordering> {
-    let (one, other) = (known(one)?, known(other)?);
-    let common = one.len().min(other.len());
-    Some(one[..common].cmp(&other[..common]))
-}
-
-/// The digits that say something: without a month, the year; without a day, the month.
-fn known(text: &str) -> Option<&[u8]> {
-    let parts = Parts::of(text)?;
-    let length = match (parts.whole(), parts.month) {
-        (true, _) => text.len().min(12),
-        (false, 0) => 4,
-        (false, _) => 6,
-    };
-    (parts.whole() || parts.partly_known()).then_some(&text.as_bytes()[..length])
-}
-
-/// Days since some day long ago; for the days between two dates.
-pub(super) fn day_number(text: &str) -> Option<i64> {
-    let day = i64::from(day(text)?);
-    let (year, month, day) = (day / 10_000, day / 100 % 100, day % 100);
-    // Years begin in March here, so that the leap day is the last.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    Some(365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day)
-}
-
 /// Which characters a value may be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chars {
@@ -308,57 +189,6 @@ mod tests {
         );
         let large = d("999999999999999999999999");
         assert_eq!(large.times(large).and_then(|product| product.times(large)), None);
-    }
-
-    #[test]
-    fn each_form_takes_its_own_dates() {
-        use DateForm::{Any, Birth, Day, Minute};
-        for (text, forms) in [
-            ("20260228", &[Day, Any][..]),
-            ("20240229", &[Day, Any]),
-            ("20260229", &[]),
-            ("202601012359", &[Minute, Birth, Any]),
-            ("202601012400", &[]),
-            ("20260101235959", &[Any]),
-            ("195000000000", &[Birth, Any]),
-            ("195005000000", &[Birth, Any]),
-            ("195000010000", &[]),
-            ("195013000000", &[]),
-            ("19500000", &[Any]),
-            ("2026-01-01", &[]),
-            ("00010101", &[]),
-            ("", &[]),
-        ] {
-            for form in [Day, Minute, Birth, Any] {
-                assert_eq!(form.fits(text), forms.contains(&form), "{text} {form:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn dates_are_compared_as_far_as_both_are_known() {
-        use Ordering::{Equal, Greater, Less};
-        for (one, other, expected) in [
-            ("20260101", "202601010800", Some(Equal)),
-            ("202601010759", "202601010800", Some(Less)),
-            ("195000000000", "195006010000", Some(Equal)),
-            ("195100000000", "195006010000", Some(Greater)),
-            ("x", "20260101", None),
-        ] {
-            assert_eq!(compare_dates(one, other), expected, "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn days_are_counted_over_months_and_leap_years() {
-        for (from, to, days) in [
-            ("20260228", "20260301", 1),
-            ("20240228", "20240301", 2),
-            ("20251231", "20260101", 1),
-            ("20250101", "20260101", 365),
-        ] {
-            assert_eq!(day_number(to).unwrap() - day_number(from).unwrap(), days, "{from} {to}");
-        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! One visit's tables as the rules see them: each value at the place of its field.
 
+use super::date::Date;
 use super::tables::{ALL, number};
-use super::{Day, NEWEST, value};
+use super::{Day, NEWEST};
 
 /// So many fields ahead a name is looked for before all are searched: tables come in the official order, with gaps.
 const AHEAD: usize = 12;
@@ -76,7 +77,7 @@ impl<'a> Visit<'a> {
         let xml1 = &ALL[1];
         let day = |name: &str| {
             let place = usize::from(xml1.field(name)?);
-            value::day(self.tables[1].cells.get(place)?)
+            Date::parse(self.tables[1].cells.get(place)?)?.day()
         };
         day("NGAY_RA").or_else(|| day("NGAY_VAO")).unwrap_or(NEWEST)
     }

@@ -3,7 +3,7 @@
 use super::good::{DAY, good};
 use super::*;
 
-const HEAD: &str = "id,severity,from,to,table,field,kind,with,when,vi,en,source\n";
+pub(super) const HEAD: &str = "id,severity,from,to,table,field,kind,with,when,vi,en,source\n";
 
 fn read<'t>(files: &[(&'t str, &'t str)]) -> Result<Rules, Vec<Problem>> {
     let rules = files.iter().filter(|(name, _)| !name.starts_with("codes/"));
