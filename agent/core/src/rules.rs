@@ -106,8 +106,8 @@ pub struct Rules {
 struct TableRules {
     /// For each field: what its value must be like.
     values: Vec<Vec<(u32, Check)>>,
-    /// For each field: the rules by which it may not be missing.
-    needs: Vec<Vec<u32>>,
+    /// Fields, and the rules by which they may not be missing; in the order of the fields.
+    needs: Vec<(u16, u32)>,
     /// The table as a whole.
     whole: Vec<(u32, Check)>,
 }

@@ -105,7 +105,7 @@ impl Sum {
             row,
             ..*here
         };
-        let counted = (0..rows.count).filter(|row| self.clauses.iter().all(|clause| clause.holds(&here(*row))));
+        let counted = (0..rows.count()).filter(|row| self.clauses.iter().all(|clause| clause.holds(&here(*row))));
         counted
             .map(|row| rows.get(row, self.field.field))
             .filter(|value| !value.is_empty())

@@ -31,26 +31,28 @@ pub fn check<'a>(rules: &'a Rules, visit: &Visit<'a>, day: Day) -> Vec<Finding> 
     let asked = Asked::default();
     for (table, (known, of_table)) in (0u8..).zip(ALL.iter().zip(&rules.tables)) {
         let rows = visit.rows(table);
-        for row in 0..rows.count {
+        for row in 0..rows.count() {
             let here = Here {
                 visit,
                 asked: &asked,
                 table,
                 row,
             };
-            let cells = rows.row(row).iter().enumerate();
-            for (field, value) in cells {
-                if value.is_empty() {
-                    for rule in &of_table.needs[field] {
-                        found.add(*rule, &here, known, Some(field));
-                    }
-                } else {
-                    for (rule, check) in &of_table.values[field] {
-                        if !fits(check, value, &here, day) {
-                            found.add(*rule, &here, known, Some(field));
-                        }
+            let mut needs = of_table.needs.iter().peekable();
+            for (field, value) in rows.row(row) {
+                while let Some((missing, rule)) = needs.next_if(|(needed, _)| needed <= field) {
+                    if missing < field {
+                        found.add(*rule, &here, known, Some(*missing));
                     }
                 }
+                for (rule, check) in &of_table.values[usize::from(*field)] {
+                    if !fits(check, value, &here, day) {
+                        found.add(*rule, &here, known, Some(*field));
+                    }
+                }
+            }
+            for (missing, rule) in needs {
+                found.add(*rule, &here, known, Some(*missing));
             }
         }
         let here = Here {
@@ -217,9 +219,9 @@ fn whole<'r>(check: &'r Check, rule: u32, here: &Here<'_, 'r>, known: &'static T
     let rows = here.visit.rows(here.table);
     let at = |row: usize| Here { row, ..*here };
     match check {
-        Check::Required if rows.count == 0 => found.add(rule, here, known, None),
-        Check::Forbidden if rows.count > 0 => found.add(rule, here, known, None),
-        Check::One if rows.count > 1 => found.add(rule, &at(1), known, None),
+        Check::Required if rows.count() == 0 => found.add(rule, here, known, None),
+        Check::Forbidden if rows.count() > 0 => found.add(rule, here, known, None),
+        Check::One if rows.count() > 1 => found.add(rule, &at(1), known, None),
         Check::Known => {
             for (row, _) in &rows.unknown {
                 found.add(rule, &at(*row as usize - 1), known, None);
@@ -227,25 +229,25 @@ fn whole<'r>(check: &'r Check, rule: u32, here: &Here<'_, 'r>, known: &'static T
         }
         Check::Running => {
             let field = known.field("STT").unwrap_or_default();
-            let wrong = (0..rows.count).find(|row| {
+            let wrong = (0..rows.count()).find(|row| {
                 let given = rows.get(*row, field);
                 !given.is_empty() && given.parse() != Ok(row + 1)
             });
             if let Some(row) = wrong {
-                found.add(rule, &at(row), known, Some(usize::from(field)));
+                found.add(rule, &at(row), known, Some(field));
             }
         }
-        Check::Unique(fields) if rows.count > 1 => {
+        Check::Unique(fields) if rows.count() > 1 => {
             let key = |row: usize| fields.iter().map(move |field| rows.get(row, *field));
-            let mut seen = HashMap::with_capacity(rows.count);
-            for row in 0..rows.count {
+            let mut seen = HashMap::with_capacity(rows.count());
+            for row in 0..rows.count() {
                 if key(row).all(str::is_empty) {
                     continue;
                 }
                 match seen.entry(hash(key(row))) {
                     Entry::Vacant(free) => drop(free.insert(row)),
                     Entry::Occupied(first) if key(*first.get()).eq(key(row)) => {
-                        found.add(rule, &at(row), known, fields.first().map(|field| usize::from(*field)));
+                        found.add(rule, &at(row), known, fields.first().copied());
                     }
                     // Two rows that say other things: a chance of one in many millions, and nothing is told.
                     Entry::Occupied(_) => {}
@@ -275,7 +277,7 @@ struct Found<'r> {
 
 impl<'r> Found<'r> {
     /// A check failed: if its rule holds that day and under its condition, that is a finding.
-    fn add(&mut self, place: u32, here: &Here<'_, 'r>, table: &'static Table, field: Option<usize>) {
+    fn add(&mut self, place: u32, here: &Here<'_, 'r>, table: &'static Table, field: Option<u16>) {
         let rule = &self.rules.rules[place as usize];
         let holds = !rule.off && (rule.from..=rule.to).contains(&self.day);
         if !holds || !rule.when.iter().all(|clause| clause.holds(here)) {
@@ -287,7 +289,7 @@ impl<'r> Found<'r> {
             return;
         }
         *last = self.findings.len();
-        let there = here.visit.rows(here.table).count > here.row;
+        let there = here.visit.rows(here.table).count() > here.row;
         self.findings.push(Finding {
             rule: rule.id.to_string(),
             severity: rule.severity,
@@ -297,14 +299,14 @@ impl<'r> Found<'r> {
             } else {
                 0
             },
-            field: field.map_or("", |field| &table.fields[field].name),
+            field: field.map_or("", |field| &table.fields[usize::from(field)].name),
             said: self.said(rule, table, field),
         });
     }
 
-    fn said(&self, rule: &Rule, table: &Table, field: Option<usize>) -> Said {
+    fn said(&self, rule: &Rule, table: &Table, field: Option<u16>) -> Said {
         let words = &self.rules.words[rule.words as usize];
-        let field = field.map(|field| &table.fields[field]);
+        let field = field.map(|field| &table.fields[usize::from(field)]);
         let filled = |text: &str, name: &str| {
             if !text.contains('{') {
                 return text.to_owned();

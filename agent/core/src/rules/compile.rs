@@ -58,7 +58,7 @@ pub(super) fn compile(packs: &[Pack<'_>]) -> Result<Rules, Vec<Problem>> {
 fn assemble(held: BTreeMap<String, Vec<Spec<'_>>>, words: Vec<Said>) -> Rules {
     let tables = ALL.iter().map(|table| TableRules {
         values: table.fields.iter().map(|_| Vec::new()).collect(),
-        needs: table.fields.iter().map(|_| Vec::new()).collect(),
+        needs: Vec::new(),
         whole: Vec::new(),
     });
     let mut rules = Rules {
@@ -85,12 +85,15 @@ fn assemble(held: BTreeMap<String, Vec<Spec<'_>>>, words: Vec<Said>) -> Rules {
             let table = &mut rules.tables[usize::from(spec.table)];
             match spec.field {
                 Some(field) if spec.check.is_of_a_value() => table.values[usize::from(field)].push((place, spec.check)),
-                Some(field) if matches!(spec.check, Check::Need) => table.needs[usize::from(field)].push(place),
+                Some(field) if matches!(spec.check, Check::Need) => table.needs.push((field, place)),
                 _ => table.whole.push((place, spec.check)),
             }
         }
         // A rule that is only there to be off still has a name.
         rules.by_id.insert(id.into(), places);
+    }
+    for table in &mut rules.tables {
+        table.needs.sort_by_key(|(field, _)| *field);
     }
     rules
 }

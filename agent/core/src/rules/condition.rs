@@ -154,13 +154,13 @@ impl Clause {
 impl Simple {
     fn holds<'r>(&'r self, here: &Here<'_, 'r>) -> bool {
         match &self.of {
-            Of::Table(table) => (here.visit.rows(*table).count > 0) == (self.is == Is::Present),
+            Of::Table(table) => (here.visit.rows(*table).count() > 0) == (self.is == Is::Present),
             Of::Age => age(here).is_some_and(|age| self.is.than(age)),
             Of::Field(field) if field.table == here.table => self.is.of(here.get(*field)),
             Of::Field(field) => here.asked.conditions.of(self, || self.is.of(here.get(*field))),
             Of::Some(field) => here.asked.conditions.of(self, || {
                 let rows = here.visit.rows(field.table);
-                (0..rows.count).any(|row| self.is.of(rows.get(row, field.field)))
+                (0..rows.count()).any(|row| self.is.of(rows.get(row, field.field)))
             }),
         }
     }
