@@ -8,6 +8,7 @@
 //! that day and under that condition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::said;
 use crate::say::Said;
@@ -105,11 +106,11 @@ pub struct Rules {
 #[derive(Debug, Default)]
 struct TableRules {
     /// For each field: what its value must be like.
-    values: Vec<Vec<(u32, Check)>>,
+    values: Vec<Vec<(u32, Arc<Check>)>>,
     /// Fields, and the rules by which they may not be missing; in the order of the fields.
     needs: Vec<(u16, u32)>,
     /// The table as a whole.
-    whole: Vec<(u32, Check)>,
+    whole: Vec<(u32, Arc<Check>)>,
 }
 
 /// When a rule holds, and what it says.
@@ -119,7 +120,7 @@ struct Rule {
     severity: Severity,
     from: Day,
     to: Day,
-    when: Vec<Clause>,
+    when: Arc<[Clause]>,
     words: u32,
     off: bool,
 }

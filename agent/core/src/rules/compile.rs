@@ -85,7 +85,7 @@ fn assemble(held: BTreeMap<String, Vec<Spec<'_>>>, words: Vec<Said>) -> Rules {
             let table = &mut rules.tables[usize::from(spec.table)];
             match spec.field {
                 Some(field) if spec.check.is_of_a_value() => table.values[usize::from(field)].push((place, spec.check)),
-                Some(field) if matches!(spec.check, Check::Need) => table.needs.push((field, place)),
+                Some(field) if matches!(*spec.check, Check::Need) => table.needs.push((field, place)),
                 _ => table.whole.push((place, spec.check)),
             }
         }

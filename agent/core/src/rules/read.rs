@@ -3,6 +3,7 @@
 //! A row with several tables or fields is one rule for each of them; its id has `{table}` and `{field}` in it.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::condition;
@@ -30,8 +31,8 @@ pub(super) struct Spec<'t> {
     pub(super) to: Day,
     pub(super) table: u8,
     pub(super) field: Option<u16>,
-    pub(super) check: Check,
-    pub(super) when: Vec<condition::Clause>,
+    pub(super) check: Arc<Check>,
+    pub(super) when: Arc<[condition::Clause]>,
     pub(super) words: u32,
 }
 
@@ -132,21 +133,18 @@ impl Reader {
         let name = file.name.rsplit(['/', '\\']).next().unwrap_or_default();
         let name = name.strip_suffix(".csv").unwrap_or(name).to_owned();
         let mut dated = Dated::new();
+        // Where there is a column `to`.
+        let header = csv::lines(file.text).find_map(Result::ok);
+        let until = header.and_then(|header| header.cells.iter().position(|name| name == "to"));
         for (cells, line) in self.lines(file, &["code", "from"]) {
-            let until = self.until(file, &line);
-            if let (Some(from), Some(to)) = (self.date(file.name, line.number, "from", &cells[1], 0), until) {
+            let to = until.and_then(|at| line.cells.get(at)).map_or("", String::as_str);
+            let to = self.date(file.name, line.number, "to", to, NEWEST);
+            let from = self.date(file.name, line.number, "from", &cells[1], 0);
+            if let (Some(from), Some(to)) = (from, to) {
                 dated.entry(cells[0].as_str().into()).or_default().push((from, to));
             }
         }
         self.codes.insert(name, Arc::new(dated));
-    }
-
-    /// The column `to` of a list of codes, where there is one.
-    fn until(&self, file: &File<'_>, line: &Line) -> Option<Day> {
-        let header = csv::lines(file.text).find_map(Result::ok)?;
-        let at = header.cells.iter().position(|name| name == "to");
-        let text = at.and_then(|at| line.cells.get(at)).map_or("", String::as_str);
-        self.date(file.name, line.number, "to", text, NEWEST)
     }
 
     /// `2026-07-01`; nothing: that day.
@@ -239,7 +237,17 @@ impl Reader {
         for Place { table, field, explicit } in places {
             let known = &ALL[usize::from(table)];
             let own = field.map(|field| &known.fields[usize::from(field)]);
-            let check = match Check::parse(kind, with, table, own, &self.codes) {
+            // What was read for a table is the same for its other fields, but for the sizes of those.
+            let before = specs.last().map(|(_, spec)| spec).filter(|spec| spec.table == table);
+            let check = match before.filter(|_| kind != "size") {
+                Some(spec) => Ok(Arc::clone(&spec.check)),
+                None => Check::parse(kind, with, table, own, &self.codes).map(Arc::new),
+            };
+            let when = match before {
+                Some(spec) => Ok(Arc::clone(&spec.when)),
+                None => condition::parse(when, table).map(Arc::from),
+            };
+            let check = match check {
                 Ok(check) => check,
                 Err(what) => {
                     wrong(
@@ -253,7 +261,7 @@ impl Reader {
                     break;
                 }
             };
-            let when = match condition::parse(when, table) {
+            let when = match when {
                 Ok(when) => when,
                 Err(clause) => {
                     wrong(
@@ -308,13 +316,16 @@ impl Reader {
                 ),
             );
         };
+        let twice = |key: &str, word: &str| wrong(key, said!("`{word}` ghi hai lần", "`{word}` is named twice"));
         let any = tables == "*";
         let numbers: Vec<u8> = if any {
             (0u8..).zip(ALL.iter()).map(|(number, _)| number).collect()
         } else {
-            let known = tables.split_whitespace().map(|name| (name, number(name)));
+            let known = words(tables, |word| twice("table", word))
+                .into_iter()
+                .map(|name| (number(name), name));
             known
-                .filter_map(|(name, number)| {
+                .filter_map(|(number, name)| {
                     if number.is_none() {
                         wrong("table", said!("không có bảng `{name}`", "there is no table `{name}`"));
                     }
@@ -336,10 +347,14 @@ impl Reader {
                 .collect();
         }
         let mut places = Vec::new();
-        let mut unused: Vec<&str> = field.split_whitespace().collect();
+        // Each name, and whether a table has it.
+        let mut names: Vec<(&str, bool)> = words(field, |word| twice("field", word))
+            .into_iter()
+            .map(|name| (name, false))
+            .collect();
         for table in numbers {
             if let Some(fields) = kind::fields(field, table) {
-                unused.clear();
+                names.clear();
                 places.extend(fields.into_iter().map(|field| Place {
                     table,
                     field: Some(field),
@@ -347,9 +362,9 @@ impl Reader {
                 }));
                 continue;
             }
-            for name in field.split_whitespace() {
+            for (name, used) in &mut names {
                 if let Some(place) = ALL[usize::from(table)].field(name) {
-                    unused.retain(|other| *other != name);
+                    *used = true;
                     places.push(Place {
                         table,
                         field: Some(place),
@@ -358,7 +373,7 @@ impl Reader {
                 }
             }
         }
-        for name in unused {
+        for (name, _) in names.into_iter().filter(|(_, used)| !used) {
             wrong(
                 "field",
                 said!(
@@ -369,6 +384,20 @@ impl Reader {
         }
         places
     }
+}
+
+/// The words of a cell, each once: rules for what is named many times would take its square. The first that comes twice is told.
+fn words(cell: &str, told: impl FnOnce(&str)) -> Vec<&str> {
+    let (mut words, mut known, mut twice) = (Vec::new(), HashSet::new(), None);
+    for word in cell.split_whitespace() {
+        if known.insert(word) {
+            words.push(word);
+        } else {
+            twice = twice.or(Some(word));
+        }
+    }
+    twice.map(told);
+    words
 }
 
 /// One table and one field that a row means.

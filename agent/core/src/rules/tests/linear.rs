@@ -104,3 +104,31 @@ fn a_long_list_of_another_table_is_read_once() {
         assert!(found.iter().all(|found| found.rule == "A-2"), "{found:?}");
     });
 }
+
+#[test]
+fn a_pack_is_read_in_linear_time() {
+    let rows = |row: String| format!("{HEAD}{row}\n");
+    let unknown = |n: usize| rows(format!("A-1,warn,,,XML1,{},size,5,,v,e,", "HO_TEN KHONG_CO ".repeat(n)));
+    let codes = |n: usize| {
+        let (fields, codes) = ("HO_TEN ".repeat(n), "K01 ".repeat(n));
+        rows(format!("A-1,warn,,,XML1,{fields},code,{codes},HO_TEN in {codes},v,e,"))
+    };
+    let tables = |n: usize| {
+        let (tables, fields) = ("XML1 ".repeat(n), "HO_TEN ".repeat(n));
+        rows(format!("A-1,warn,,,{tables},{fields},size,5,,v,e,"))
+    };
+    let read = |rules: &str, codes: &str| {
+        let file = |name, text| vec![File { name, text }];
+        Rules::read(&[Pack {
+            rules: file("own.csv", rules),
+            codes: file("khoa.csv", codes),
+        }])
+    };
+    linear("unknown names", 1000, |n| assert!(read(&unknown(n), "").is_err()));
+    linear("codes", 200, |n| assert!(read(&codes(n), "").is_err()));
+    linear("tables", 200, |n| assert!(read(&tables(n), "").is_err()));
+    linear("lines of a list of codes", 1500, |n| {
+        let codes = "#\n".repeat(n) + "code,from\n" + &"K01,2020-01-01\n".repeat(n);
+        assert!(read(&rows("A-1,warn,,,XML1,MA_KHOA,code,file khoa,,v,e,".to_owned()), &codes).is_ok());
+    });
+}

@@ -109,7 +109,8 @@ fn every_mistake_of_a_pack_is_told_at_once_with_its_line() {
          A-12,warn,,,XML1,HO_TEN,need,,,\"v,e,\n\
          A-13,warn,,,XML1,T_BHTT,equal,T_BHTTS + 1,,v,e,\n\
          A-14,warn,,,XML1,,need,,,v,e,\n\
-         A-15,warn,,,XML1,HO_TEN,table,one,,v,e,\n",
+         A-15,warn,,,XML1,HO_TEN,table,one,,v,e,\n\
+         A-16,warn,,,XML1 XML1,HO_TEN MA_LK HO_TEN,need,,,v,e,\n",
     );
     let expected = [
         "2 severity",
@@ -128,6 +129,8 @@ fn every_mistake_of_a_pack_is_told_at_once_with_its_line() {
         "14 kind",
         "15 kind",
         "16 kind",
+        "17 table",
+        "17 field",
     ];
     assert_eq!(told, expected.map(|place| format!("own.csv:{place}")));
 }
