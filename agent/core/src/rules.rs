@@ -21,6 +21,7 @@ mod condition;
 mod csv;
 mod date;
 mod kind;
+mod line;
 mod pack;
 mod read;
 mod shape;
@@ -106,11 +107,21 @@ pub struct Rules {
 #[derive(Debug, Default)]
 struct TableRules {
     /// For each field: what its value must be like.
-    values: Vec<Vec<(u32, Arc<Check>)>>,
+    values: Vec<FieldRules>,
     /// Fields, and the rules by which they may not be missing; in the order of the fields.
     needs: Vec<(u16, u32)>,
     /// The table as a whole.
     whole: Vec<(u32, Arc<Check>)>,
+}
+
+/// What is checked in the values of one field.
+#[derive(Debug)]
+struct FieldRules {
+    checks: Vec<(u32, Arc<Check>)>,
+    /// The least of the sizes, in bytes.
+    most: usize,
+    /// Those of the checks that a value of no more bytes may break, by what it is made of: see [`value::Made`].
+    left: [Vec<(u32, Arc<Check>)>; 3],
 }
 
 /// When a rule holds, and what it says.

@@ -4,6 +4,7 @@
 //! field that is missing is nothing.
 
 use super::condition::{Clause, Here, Ref, parse as parse_clauses, reference};
+use super::line::Line;
 use super::tables::number;
 use super::value::Decimal;
 
@@ -57,9 +58,9 @@ impl Amount {
     }
 
     /// None: it cannot be told.
-    pub(super) fn of<'r>(&'r self, here: &Here<'_, 'r>) -> Option<Decimal> {
+    pub(super) fn of<'r>(&'r self, line: &Line<'_, 'r>) -> Option<Decimal> {
         self.0.iter().try_fold(Decimal::ZERO, |sum, term| {
-            let value = term.of.value(here)?;
+            let value = term.of.value(line)?;
             if term.minus { sum.minus(value) } else { sum.plus(value) }
         })
     }
@@ -83,16 +84,18 @@ fn of(text: &str, own: u8) -> Option<Of> {
 }
 
 impl Of {
-    fn value<'r>(&'r self, here: &Here<'_, 'r>) -> Option<Decimal> {
+    fn value<'r>(&'r self, line: &Line<'_, 'r>) -> Option<Decimal> {
         match self {
             Self::Product(factors) => match factors.as_slice() {
-                [(field, false)] if here.get(*field).is_empty() => Some(Decimal::ZERO),
+                [(field, false)] if line.value(*field).text.is_empty() => Some(Decimal::ZERO),
                 factors => factors.iter().try_fold(Decimal::ONE, |product, (field, percent)| {
-                    let value = Decimal::parse(here.get(*field))?;
+                    let value = line.value(*field).number()?;
                     product.times(if *percent { value.percent() } else { value })
                 }),
             },
-            Self::Sum(sum) => here.asked.sums.of(sum, || sum.value(here)),
+            // Asked once, it is not worth remembering.
+            Self::Sum(sum) if line.here.visit.rows(line.here.table).count() < 2 => sum.value(&line.here),
+            Self::Sum(sum) => line.here.asked.sums.of(sum, || sum.value(&line.here)),
         }
     }
 }
@@ -137,12 +140,15 @@ mod tests {
         }
         let value = |text: &str, table: u8| {
             let amount = Amount::parse(text, table).unwrap();
-            amount.of(&Here {
+            let asked = Asked::default();
+            let here = Here {
                 visit: &visit,
-                asked: &Asked::default(),
+                asked: &asked,
                 table,
                 row: 0,
-            })
+            };
+            let values = asked.first_row(&visit, table);
+            amount.of(&Line { here, values })
         };
         for (text, table, expected) in [
             ("SO_LUONG * DON_GIA_BV * TYLE_TT_DV%", 3, "0.15"),

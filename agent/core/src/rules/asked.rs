@@ -1,13 +1,16 @@
 //! What rows ask of the visit as a whole, each worked out once: else every row of one table would look at every row of another.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::amount::Sum;
 use super::condition::{Ref, Simple};
 use super::date::Date;
+use super::line::Value;
+use super::tables::ALL;
 use super::value::Decimal;
+use super::visit::Visit;
 
 /// The answers for one visit.
 #[derive(Debug, Default)]
@@ -18,6 +21,8 @@ pub(super) struct Asked<'r> {
     pub(super) conditions: Answers<'r, Simple, bool>,
     /// The dates of a list in the first row of another table.
     lists: RefCell<HashMap<Ref, Rc<[Option<Date>]>>>,
+    /// The first row of each table, where another asks for it.
+    first_rows: [OnceCell<Vec<Value<'r>>>; 16],
 }
 
 /// By the place of the question in memory; that it is borrowed keeps the place from being another's.
@@ -43,7 +48,18 @@ impl<Q, A> Default for Answers<'_, Q, A> {
     }
 }
 
-impl Asked<'_> {
+impl<'r> Asked<'r> {
+    /// A value for each field of a table.
+    pub(super) fn first_row(&self, visit: &Visit<'r>, table: u8) -> &[Value<'r>] {
+        self.first_rows[usize::from(table)].get_or_init(|| {
+            let mut values = vec![Value::default(); ALL[usize::from(table)].fields.len()];
+            for (field, text) in visit.rows(table).row(0) {
+                values[usize::from(*field)].set(text);
+            }
+            values
+        })
+    }
+
     /// The dates of this list, which is that of the first row.
     pub(super) fn dates(&self, of: Ref, list: &str) -> Rc<[Option<Date>]> {
         let mut lists = self.lists.borrow_mut();

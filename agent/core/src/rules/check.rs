@@ -7,11 +7,12 @@ use std::collections::hash_map::Entry;
 use super::asked::Asked;
 use super::condition::{Here, Ref};
 use super::date::Date;
-use super::kind::Check;
+use super::kind::{Check, Many};
+use super::line::{Line, Value};
 use super::tables::{ALL, Table};
-use super::value::{Decimal, entries};
+use super::value::{Decimal, Made, entry_count};
 use super::visit::Visit;
-use super::{Day, Finding, Rule, Rules, Severity};
+use super::{Day, Finding, Rules, Severity, TableRules};
 use crate::said;
 use crate::say::Said;
 
@@ -25,74 +26,99 @@ pub fn check<'a>(rules: &'a Rules, visit: &Visit<'a>, day: Day) -> Vec<Finding> 
     let mut found = Found {
         rules,
         day,
-        findings: Vec::new(),
+        hits: Vec::new(),
         counts: HashMap::new(),
     };
     let asked = Asked::default();
+    // Of one row after the other; each leaves it empty.
+    let widest = ALL.iter().map(|table| table.fields.len()).max();
+    let mut values = vec![Value::default(); widest.unwrap_or_default()];
     for (table, (known, of_table)) in (0u8..).zip(ALL.iter().zip(&rules.tables)) {
-        let rows = visit.rows(table);
-        for row in 0..rows.count() {
-            let here = Here {
-                visit,
-                asked: &asked,
-                table,
-                row,
-            };
-            let mut needs = of_table.needs.iter().peekable();
-            for (field, value) in rows.row(row) {
-                while let Some((missing, rule)) = needs.next_if(|(needed, _)| needed <= field) {
-                    if missing < field {
-                        found.add(*rule, &here, known, Some(*missing));
-                    }
-                }
-                for (rule, check) in &of_table.values[usize::from(*field)] {
-                    if !fits(check, value, &here, day) {
-                        found.add(*rule, &here, known, Some(*field));
-                    }
-                }
-            }
-            for (missing, rule) in needs {
-                found.add(*rule, &here, known, Some(*missing));
-            }
-        }
-        let here = Here {
+        let at = |row| Here {
             visit,
             asked: &asked,
             table,
-            row: 0,
+            row,
         };
+        let rows = visit.rows(table);
+        for row in 0..rows.count() {
+            let cells = rows.row(row);
+            for (field, text) in cells {
+                values[usize::from(*field)].set(text);
+            }
+            let line = Line {
+                here: at(row),
+                values: &values,
+            };
+            of_row(of_table, cells, &line, &mut found);
+            for (field, _) in cells {
+                values[usize::from(*field)].set("");
+            }
+        }
         for (rule, check) in &of_table.whole {
-            whole(check, *rule, &here, known, &mut found);
+            whole(check, *rule, &at(0), known, &mut found);
         }
     }
     found.end()
 }
 
+/// The values of a row, and what is missing in it, in the order of the fields.
+fn of_row<'r>(of_table: &'r TableRules, cells: &[(u16, &str)], line: &Line<'_, 'r>, found: &mut Found<'r>) {
+    let mut needs = of_table.needs.iter().peekable();
+    for (field, text) in cells {
+        while let Some((missing, rule)) = needs.next_if(|(needed, _)| needed <= field) {
+            if missing < field {
+                found.add(*rule, &line.here, Some(*missing));
+            }
+        }
+        let value = &line.values[usize::from(*field)];
+        let of_field = &of_table.values[usize::from(*field)];
+        let checks = if text.len() > of_field.most {
+            &of_field.checks
+        } else {
+            &of_field.left[Made::of(text) as usize]
+        };
+        for (rule, check) in checks {
+            if !fits(check, value, line, found.day) {
+                found.add(*rule, &line.here, Some(*field));
+            }
+        }
+    }
+    for (missing, rule) in needs {
+        found.add(*rule, &line.here, Some(*missing));
+    }
+}
+
 /// Whether a value is as it must be. What cannot be told is right.
-fn fits<'r>(check: &'r Check, value: &str, here: &Here<'_, 'r>, day: Day) -> bool {
+fn fits<'r>(check: &'r Check, of: &Value<'_>, line: &Line<'_, 'r>, day: Day) -> bool {
+    let value = of.text;
     match check {
         Check::Empty => false,
         // Most are short enough in bytes, and need not be counted.
         Check::Size(most) => value.len() <= *most || value.chars().count() <= *most,
         Check::Chars(chars) => chars.fits(value),
-        Check::Number(range, many) => many.all(value, |value| {
-            Decimal::parse(value).is_some_and(|number| {
-                range.decimals.is_none_or(|most| number.scale <= most)
-                    && range.min.is_none_or(|min| number.compare(min) != Some(Ordering::Less))
-                    && range
-                        .max
-                        .is_none_or(|max| number.compare(max) != Some(Ordering::Greater))
-            })
-        }),
-        Check::Date(forms, many) => many.all(value, |value| {
-            Date::parse(value).is_some_and(|date| forms.iter().any(|form| date.has(*form)))
-        }),
+        // What is a number is no list of several, and what is a date neither.
+        Check::Number(range, many) => match (of.number(), many) {
+            (Some(number), _) => range.holds(number),
+            (None, Many::One) => false,
+            (None, Many::List) => many.all(value, |entry| {
+                Decimal::parse(entry).is_some_and(|number| range.holds(number))
+            }),
+        },
+        Check::Date(forms, many) => {
+            let has = |date: Date| forms.iter().any(|form| date.has(*form));
+            match (of.date(), many) {
+                (Some(date), _) => has(date),
+                (None, Many::One) => false,
+                (None, Many::List) => many.all(value, |entry| Date::parse(entry).is_some_and(has)),
+            }
+        }
         Check::Code(codes, many) => many.all(value, |value| codes.holds(value, day)),
         Check::Shape(shapes, many) => many.all(value, |value| shapes.iter().any(|shape| shape.fits(value))),
-        Check::Count(min, max) => (*min..=*max).contains(&entries(value).count()),
+        Check::Count(min, max) => (*min..=*max).contains(&entry_count(value)),
         Check::Aligned(others) => {
-            let count = entries(value).count();
-            let same = |other: &Ref| here.get(*other).is_empty() || here.dates(*other).len() == count;
+            let count = entry_count(value);
+            let same = |other: &Ref| line.value(*other).text.is_empty() || line.here.dates(*other).len() == count;
             others.iter().all(same)
         }
         Check::Order {
@@ -101,31 +127,32 @@ fn fits<'r>(check: &'r Check, value: &str, here: &Here<'_, 'r>, day: Day) -> boo
             days,
             any,
         } => {
-            let text = here.get(*other);
+            let held = line.value(*other);
             let fits = |one, other| in_order(one, other, *not_before, *days);
-            match (Date::parse(value), Date::parse(text)) {
-                _ if text.is_empty() => true,
+            match (of.date(), held.date()) {
+                _ if held.text.is_empty() => true,
                 (Some(one), Some(other)) => fits(one, other),
                 _ => {
                     let dates: Vec<Option<Date>> = Date::list(value).collect();
-                    all_in_order(&dates, &here.dates(*other), *any, fits)
+                    all_in_order(&dates, &line.here.dates(*other), *any, fits)
                 }
             }
         }
         Check::Same(other) => {
-            let other = here.get(*other);
+            let other = line.value(*other).text;
             other.is_empty() || other == value
         }
         Check::Amount { exact, amount, within } => {
-            let difference = || Decimal::parse(value)?.minus(amount.of(here)?);
+            let difference = || of.number()?.minus(amount.of(line)?);
             difference().is_none_or(|difference| {
                 let compared = if *exact { difference.size() } else { difference };
                 compared.compare(*within) != Some(Ordering::Greater)
             })
         }
         Check::Days { from, to, exact } => {
-            let days = || Some(day_number(here.get(*to))? - day_number(here.get(*from))? + 1);
-            match (Decimal::parse(value), days()) {
+            let number = |field: &Ref| line.value(*field).date()?.day_number();
+            let days = || Some(number(to)? - number(from)? + 1);
+            match (of.number(), days()) {
                 (Some(given), Some(days)) if days > 0 => {
                     let days = Decimal {
                         mantissa: i128::from(days),
@@ -138,10 +165,11 @@ fn fits<'r>(check: &'r Check, value: &str, here: &Here<'_, 'r>, day: Day) -> boo
             }
         }
         Check::Newborn { before, days } => {
-            let age = || Some(day_number(here.get(*before))? - day_number(value)?);
+            let number = |value: &Value<'_>| value.date()?.day_number();
+            let age = || Some(number(line.value(*before))? - number(of)?);
             age().is_none_or(|age| age < 0 || age > *days) || (value.len() == 12 && !value.ends_with("0000"))
         }
-        Check::Citizen { sex, born } => citizen(value, here.get(*sex), here.get(*born)),
+        Check::Citizen { sex, born } => citizen(value, line.value(*sex).text, line.value(*born).text),
         Check::Need
         | Check::Running
         | Check::Unique(_)
@@ -150,10 +178,6 @@ fn fits<'r>(check: &'r Check, value: &str, here: &Here<'_, 'r>, day: Day) -> boo
         | Check::Forbidden
         | Check::One => true,
     }
-}
-
-fn day_number(text: &str) -> Option<i64> {
-    Date::parse(text)?.day_number()
 }
 
 fn in_order(one: Date, other: Date, not_before: bool, days: i64) -> bool {
@@ -219,12 +243,12 @@ fn whole<'r>(check: &'r Check, rule: u32, here: &Here<'_, 'r>, known: &'static T
     let rows = here.visit.rows(here.table);
     let at = |row: usize| Here { row, ..*here };
     match check {
-        Check::Required if rows.count() == 0 => found.add(rule, here, known, None),
-        Check::Forbidden if rows.count() > 0 => found.add(rule, here, known, None),
-        Check::One if rows.count() > 1 => found.add(rule, &at(1), known, None),
+        Check::Required if rows.count() == 0 => found.add(rule, here, None),
+        Check::Forbidden if rows.count() > 0 => found.add(rule, here, None),
+        Check::One if rows.count() > 1 => found.add(rule, &at(1), None),
         Check::Known => {
-            for (row, _) in &rows.unknown {
-                found.add(rule, &at(*row as usize - 1), known, None);
+            for (row, _) in rows.unknown() {
+                found.add(rule, &at(*row as usize - 1), None);
             }
         }
         Check::Running => {
@@ -234,7 +258,7 @@ fn whole<'r>(check: &'r Check, rule: u32, here: &Here<'_, 'r>, known: &'static T
                 !given.is_empty() && given.parse() != Ok(row + 1)
             });
             if let Some(row) = wrong {
-                found.add(rule, &at(row), known, Some(field));
+                found.add(rule, &at(row), Some(field));
             }
         }
         Check::Unique(fields) if rows.count() > 1 => {
@@ -247,7 +271,7 @@ fn whole<'r>(check: &'r Check, rule: u32, here: &Here<'_, 'r>, known: &'static T
                 match seen.entry(hash(key(row))) {
                     Entry::Vacant(free) => drop(free.insert(row)),
                     Entry::Occupied(first) if key(*first.get()).eq(key(row)) => {
-                        found.add(rule, &at(row), known, fields.first().copied());
+                        found.add(rule, &at(row), fields.first().copied());
                     }
                     // Two rows that say other things: a chance of one in many millions, and nothing is told.
                     Entry::Occupied(_) => {}
@@ -258,11 +282,15 @@ fn whole<'r>(check: &'r Check, rule: u32, here: &Here<'_, 'r>, known: &'static T
     }
 }
 
-/// Of some values together (FNV-1a); each ends with a byte that no text has.
+/// Of some values together, eight bytes at a time; each ends with a byte that no text has.
 fn hash<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
-    let bytes = values.flat_map(|value| value.bytes().chain([0xFF]));
-    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    let put =
+        |hash: u64, word: [u8; 8]| (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517C_C1B7_2722_0A95);
+    values.fold(0, |hash, value| {
+        let (words, rest) = value.as_bytes().as_chunks();
+        let mut last = [0xFF; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        put(words.iter().fold(hash, |hash, word| put(hash, *word)), last)
     })
 }
 
@@ -270,14 +298,24 @@ fn hash<'a>(values: impl Iterator<Item = &'a str>) -> u64 {
 struct Found<'r> {
     rules: &'r Rules,
     day: Day,
-    findings: Vec<Finding>,
-    /// How often each rule was broken, and where its last finding is.
+    hits: Vec<Hit>,
+    /// How often each rule was broken, and where its last hit is.
     counts: HashMap<u32, (u32, usize)>,
+}
+
+/// A rule that is broken, not put into words yet: of very many only the first are.
+struct Hit {
+    rule: u32,
+    table: u8,
+    row: u32,
+    field: Option<u16>,
+    /// In so many more rows, of which nothing else is told.
+    more: u32,
 }
 
 impl<'r> Found<'r> {
     /// A check failed: if its rule holds that day and under its condition, that is a finding.
-    fn add(&mut self, place: u32, here: &Here<'_, 'r>, table: &'static Table, field: Option<u16>) {
+    fn add(&mut self, place: u32, here: &Here<'_, 'r>, field: Option<u16>) {
         let rule = &self.rules.rules[place as usize];
         let holds = !rule.off && (rule.from..=rule.to).contains(&self.day);
         if !holds || !rule.when.iter().all(|clause| clause.holds(here)) {
@@ -288,25 +326,25 @@ impl<'r> Found<'r> {
         if *count > ROWS_TOLD {
             return;
         }
-        *last = self.findings.len();
+        *last = self.hits.len();
         let there = here.visit.rows(here.table).count() > here.row;
-        self.findings.push(Finding {
-            rule: rule.id.to_string(),
-            severity: rule.severity,
-            table: ALL[usize::from(here.table)].name.as_str(),
+        self.hits.push(Hit {
+            rule: place,
+            table: here.table,
             row: if there {
                 u32::try_from(here.row + 1).unwrap_or(u32::MAX)
             } else {
                 0
             },
-            field: field.map_or("", |field| &table.fields[usize::from(field)].name),
-            said: self.said(rule, table, field),
+            field,
+            more: 0,
         });
     }
 
-    fn said(&self, rule: &Rule, table: &Table, field: Option<u16>) -> Said {
-        let words = &self.rules.words[rule.words as usize];
-        let field = field.map(|field| &table.fields[usize::from(field)]);
+    fn said(&self, hit: &Hit) -> Said {
+        let words = &self.rules.words[self.rules.rules[hit.rule as usize].words as usize];
+        let table = &ALL[usize::from(hit.table)];
+        let field = hit.field.map(|field| &table.fields[usize::from(field)]);
         let filled = |text: &str, name: &str| {
             if !text.contains('{') {
                 return text.to_owned();
@@ -318,25 +356,40 @@ impl<'r> Found<'r> {
                 .replace("{name}", name)
         };
         let (name_vi, name_en) = field.map_or(("", ""), |field| (&field.name_vi, &field.name_en));
-        Said {
+        let mut said = Said {
             vi: filled(&words.vi, name_vi),
             en: filled(&words.en, name_en),
+        };
+        let more = hit.more;
+        if more > 0 {
+            said.vi.push_str(&format!(" Còn {more} dòng như vậy."));
+            said.en.push_str(&format!(" {more} more such rows."));
+        }
+        said
+    }
+
+    fn finding(&self, hit: &Hit) -> Finding {
+        let (rule, table) = (&self.rules.rules[hit.rule as usize], &ALL[usize::from(hit.table)]);
+        Finding {
+            rule: rule.id.to_string(),
+            severity: rule.severity,
+            table: table.name.as_str(),
+            row: hit.row,
+            field: hit.field.map_or("", |field| &table.fields[usize::from(field)].name),
+            said: self.said(hit),
         }
     }
 
     fn end(mut self) -> Vec<Finding> {
         for (count, last) in self.counts.values() {
-            let more = count.saturating_sub(ROWS_TOLD);
-            if more > 0 {
-                let said = &mut self.findings[*last].said;
-                said.vi.push_str(&format!(" Còn {more} dòng như vậy."));
-                said.en.push_str(&format!(" {more} more such rows."));
-            }
+            self.hits[*last].more = count.saturating_sub(ROWS_TOLD);
         }
-        self.findings.sort_by_key(|finding| finding.severity);
-        if let Some(more) = self.findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
-            self.findings.truncate(FINDINGS);
-            self.findings.push(Finding {
+        let rules = self.rules;
+        self.hits.sort_by_key(|hit| rules.rules[hit.rule as usize].severity);
+        let told = self.hits.iter().take(FINDINGS);
+        let mut findings: Vec<Finding> = told.map(|hit| self.finding(hit)).collect();
+        if let Some(more) = self.hits.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
+            findings.push(Finding {
                 rule: "RULES-MORE".to_owned(),
                 severity: Severity::Warn,
                 table: ALL[1].name.as_str(),
@@ -348,7 +401,7 @@ impl<'r> Found<'r> {
                 ),
             });
         }
-        self.findings
+        findings
     }
 }
 

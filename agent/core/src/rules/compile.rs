@@ -4,12 +4,14 @@
 //! a later pack takes the place of what an earlier one says under the same id, whatever the days.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::kind::Check;
 use super::pack::Pack;
 use super::read::{Reader, Spec};
 use super::tables::ALL;
-use super::{Problem, Rule, Rules, TableRules};
+use super::value::Made;
+use super::{FieldRules, Problem, Rule, Rules, TableRules};
 use crate::said;
 use crate::say::Said;
 
@@ -57,7 +59,7 @@ pub(super) fn compile(packs: &[Pack<'_>]) -> Result<Rules, Vec<Problem>> {
 
 fn assemble(held: BTreeMap<String, Vec<Spec<'_>>>, words: Vec<Said>) -> Rules {
     let tables = ALL.iter().map(|table| TableRules {
-        values: table.fields.iter().map(|_| Vec::new()).collect(),
+        values: table.fields.iter().map(|_| FieldRules::default()).collect(),
         needs: Vec::new(),
         whole: Vec::new(),
     });
@@ -84,7 +86,7 @@ fn assemble(held: BTreeMap<String, Vec<Spec<'_>>>, words: Vec<Said>) -> Rules {
             });
             let table = &mut rules.tables[usize::from(spec.table)];
             match spec.field {
-                Some(field) if spec.check.is_of_a_value() => table.values[usize::from(field)].push((place, spec.check)),
+                Some(field) if spec.check.is_of_a_value() => table.values[usize::from(field)].add(place, spec.check),
                 Some(field) if matches!(*spec.check, Check::Need) => table.needs.push((field, place)),
                 _ => table.whole.push((place, spec.check)),
             }
@@ -96,6 +98,30 @@ fn assemble(held: BTreeMap<String, Vec<Spec<'_>>>, words: Vec<Said>) -> Rules {
         table.needs.sort_by_key(|(field, _)| *field);
     }
     rules
+}
+
+impl Default for FieldRules {
+    fn default() -> Self {
+        Self {
+            checks: Vec::new(),
+            most: usize::MAX,
+            left: Default::default(),
+        }
+    }
+}
+
+impl FieldRules {
+    fn add(&mut self, rule: u32, check: Arc<Check>) {
+        if let Check::Size(most) = *check {
+            self.most = self.most.min(most);
+        }
+        for (made, left) in Made::ALL.into_iter().zip(&mut self.left) {
+            if !check.is_kept_by(made) {
+                left.push((rule, Arc::clone(&check)));
+            }
+        }
+        self.checks.push((rule, check));
+    }
 }
 
 /// One id, one field, one day: one rule.

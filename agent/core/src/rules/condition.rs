@@ -156,8 +156,11 @@ impl Simple {
         match &self.of {
             Of::Table(table) => (here.visit.rows(*table).count() > 0) == (self.is == Is::Present),
             Of::Age => age(here).is_some_and(|age| self.is.than(age)),
-            Of::Field(field) if field.table == here.table => self.is.of(here.get(*field)),
-            Of::Field(field) => here.asked.conditions.of(self, || self.is.of(here.get(*field))),
+            // A list may be long.
+            Of::Field(field) if field.table != here.table && self.is.of_entries() => {
+                here.asked.conditions.of(self, || self.is.of(here.get(*field)))
+            }
+            Of::Field(field) => self.is.of(here.get(*field)),
             Of::Some(field) => here.asked.conditions.of(self, || {
                 let rows = here.visit.rows(field.table);
                 (0..rows.count()).any(|row| self.is.of(rows.get(row, field.field)))
@@ -178,6 +181,10 @@ impl Is {
             Self::NotStarts(list) => !starts(value, list),
             Self::Than(..) => Decimal::parse(value).is_some_and(|value| self.than(value)),
         }
+    }
+
+    fn of_entries(&self) -> bool {
+        matches!(self, Self::Starts(_) | Self::NotStarts(_))
     }
 
     fn than(&self, value: Decimal) -> bool {

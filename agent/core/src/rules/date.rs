@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Day;
-use super::value::entries;
+use super::value::{Made, entries};
 
 /// How a date is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,16 +32,16 @@ pub(super) struct Date {
 impl Date {
     /// 8, 12 or 14 digits: a whole date, or the year alone, or year and month.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if !matches!(bytes.len(), 8 | 12 | 14) || !bytes.iter().all(u8::is_ascii_digit) {
+        if !matches!(text.len(), 8 | 12 | 14) || Made::of(text) != Made::Digits {
             return None;
         }
-        let number = |from: usize, to: usize| {
-            let digits = bytes.get(from..to).unwrap_or_default();
-            digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
-        };
-        let (date, time) = (number(0, 8), number(8, 12));
+        let (date, behind) = text.as_bytes().split_first_chunk()?;
+        let date = eight_digits(*date);
         let (year, month, day) = (date / 10_000, date / 100 % 100, date % 100);
+        let time = behind
+            .iter()
+            .take(4)
+            .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
         if !(1850..=2199).contains(&year) || month > 12 || time / 100 > 23 || time % 100 > 59 {
             return None;
         }
@@ -50,13 +50,13 @@ impl Date {
             (_, 0) => 6,
             (0, _) => return None,
             _ if day > days_of(year, month) => return None,
-            _ if bytes.len() == 8 => 8,
+            _ if behind.is_empty() => 8,
             _ => 12,
         };
         Some(Self {
             at: u64::from(date) * 10_000 + u64::from(time),
             known,
-            written: bytes.len() as u8,
+            written: text.len() as u8,
         })
     }
 
@@ -103,6 +103,14 @@ impl Date {
         };
         Some(365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day)
     }
+}
+
+/// Pairs of digits, then of those, then the two halves.
+fn eight_digits(digits: [u8; 8]) -> u32 {
+    let ones = u64::from_le_bytes(digits) & 0x0F0F_0F0F_0F0F_0F0F;
+    let tens = (ones.wrapping_mul(10 * 256 + 1) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let hundreds = (tens.wrapping_mul(100 * 65_536 + 1) >> 16) & 0x0000_FFFF_0000_FFFF;
+    (hundreds.wrapping_mul((10_000 << 32) + 1) >> 32) as u32
 }
 
 fn days_of(year: u32, month: u32) -> u32 {

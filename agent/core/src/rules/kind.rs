@@ -1,5 +1,6 @@
 //! The kinds of rules: what stands in the columns `kind` and `with`, read for one field of one table.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::amount::Amount;
@@ -7,7 +8,7 @@ use super::condition::{Ref, reference};
 use super::date::DateForm;
 use super::shape::Shape;
 use super::tables::{ALL, Field};
-use super::value::{Chars, Decimal, entries};
+use super::value::{Chars, Decimal, Made, entries};
 use super::{Day, tables};
 use crate::said;
 use crate::say::Said;
@@ -112,6 +113,18 @@ impl Check {
             self,
             Self::Running | Self::Unique(_) | Self::Known | Self::Required | Self::Forbidden | Self::One
         )
+    }
+
+    /// Whether every value that is made of that, and not too long, is as it must be.
+    pub(super) fn is_kept_by(&self, made: Made) -> bool {
+        match self {
+            Self::Size(_) => true,
+            Self::Chars(Chars::Readable | Chars::Line) => made <= Made::Plain,
+            Self::Number(range, _) => {
+                made == Made::Digits && range.max.is_none() && range.min.is_none_or(|min| min.mantissa <= 0)
+            }
+            _ => false,
+        }
     }
 
     /// Reads `kind` and `with` for a field (none: for the table).
@@ -288,6 +301,16 @@ fn wrong(kind: &str, example: &str) -> Said {
     )
 }
 
+impl Range {
+    pub(super) fn holds(&self, number: Decimal) -> bool {
+        self.decimals.is_none_or(|most| number.scale <= most)
+            && self.min.is_none_or(|min| number.compare(min) != Some(Ordering::Less))
+            && self
+                .max
+                .is_none_or(|max| number.compare(max) != Some(Ordering::Greater))
+    }
+}
+
 impl Codes {
     pub(super) fn holds(&self, code: &str, day: Day) -> bool {
         match self {
@@ -304,6 +327,8 @@ impl Many {
     pub(super) fn all(self, value: &str, mut fits: impl FnMut(&str) -> bool) -> bool {
         match self {
             Self::One => fits(value),
+            // One entry, without anything around it.
+            Self::List if !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && b != b';') => fits(value),
             Self::List => entries(value).all(|entry| !entry.is_empty() && fits(entry)),
         }
     }

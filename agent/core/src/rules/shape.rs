@@ -17,7 +17,25 @@ enum Place {
 
 /// One form.
 #[derive(Debug, PartialEq)]
-pub(super) struct Shape(Vec<Place>);
+pub(super) struct Shape {
+    places: Vec<Place>,
+    /// The bytes of a value of this form, where all have as many: most values of others are told by that alone.
+    length: Option<usize>,
+}
+
+impl Place {
+    fn length(&self) -> Option<usize> {
+        match self {
+            Self::Letter | Self::Digit | Self::Either => Some(1),
+            Self::Just(c) => Some(c.len_utf8()),
+            Self::Of(of) => {
+                let length = of.first()?.0.len_utf8();
+                let alike = |(from, to): &(char, char)| (from.len_utf8(), to.len_utf8()) == (length, length);
+                of.iter().all(alike).then_some(length)
+            }
+        }
+    }
+}
 
 impl Shape {
     /// Reads a form; none where a bracket is not closed or empty.
@@ -53,13 +71,19 @@ impl Shape {
             });
         }
         let sound = |place: &Place| !matches!(place, Place::Of(of) if of.is_empty());
-        (!places.is_empty() && places.iter().all(sound)).then_some(Self(places))
+        (!places.is_empty() && places.iter().all(sound)).then(|| Self {
+            length: places.iter().map(Place::length).sum(),
+            places,
+        })
     }
 
     /// Whether the value has this form.
     pub(super) fn fits(&self, value: &str) -> bool {
+        if self.length.is_some_and(|length| length != value.len()) {
+            return false;
+        }
         let mut chars = value.chars();
-        let fit = self.0.iter().all(|place| {
+        let fit = self.places.iter().all(|place| {
             chars.next().is_some_and(|c| match place {
                 Place::Letter => c.is_ascii_uppercase(),
                 Place::Digit => c.is_ascii_digit(),
@@ -86,6 +110,10 @@ mod tests {
             ("VC.9", "VC.1", "VC11"),
             ("99", "12", "123"),
             ("A99*", "G01*", "G011"),
+            ("A99†", "G01†", "G01*"),
+            ("[a-ỹ]9", "đ1", "đ12"),
+            ("[a-ỹ]9", "a1", "đđ"),
+            ("[†‡]9", "‡1", "a12"),
         ] {
             let shape = Shape::parse(shape).unwrap();
             assert!(shape.fits(yes), "{shape:?} {yes}");

@@ -55,11 +55,12 @@ impl Decimal {
 
     pub(super) fn times(self, other: Self) -> Option<Self> {
         Some(Self {
-            mantissa: self.mantissa.checked_mul(other.mantissa)?,
+            mantissa: product(self.mantissa, other.mantissa)?,
             scale: self.scale + other.scale,
         })
     }
 
+    #[inline]
     pub(super) fn plus(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let mantissa = self.at(scale)?.checked_add(other.at(scale)?)?;
@@ -94,9 +95,94 @@ impl Decimal {
         Some(self.at(scale)?.cmp(&other.at(scale)?))
     }
 
+    #[inline]
     fn at(self, scale: u32) -> Option<i128> {
-        let factor = 10i128.checked_pow(scale - self.scale)?;
-        self.mantissa.checked_mul(factor)
+        match scale - self.scale {
+            0 => Some(self.mantissa),
+            more => product(self.mantissa, *TENS.get(more as usize)?),
+        }
+    }
+}
+
+/// Powers of ten, all that fit.
+const TENS: [i128; 39] = {
+    let mut tens = [1; 39];
+    let mut at = 1;
+    while at < tens.len() {
+        tens[at] = tens[at - 1] * 10;
+        at += 1;
+    }
+    tens
+};
+
+/// Nearly all fit the quicker arithmetic.
+#[inline]
+fn product(one: i128, other: i128) -> Option<i128> {
+    match (i64::try_from(one), i64::try_from(other)) {
+        (Ok(one), Ok(other)) => Some(i128::from(one) * i128::from(other)),
+        _ => one.checked_mul(other),
+    }
+}
+
+/// What a value is made of, as its bytes tell in one pass: most values are plain, and need no look at each character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Made {
+    /// Digits alone, and no more than a number may have.
+    Digits,
+    /// Nothing that [`Chars::Readable`] or [`Chars::Line`] would mind.
+    Plain,
+    /// Perhaps something they would.
+    Other,
+}
+
+impl Made {
+    /// In their order.
+    pub(super) const ALL: [Self; 3] = [Self::Digits, Self::Plain, Self::Other];
+
+    #[inline]
+    pub(super) fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let word = u64::from_le_bytes;
+        if let Some(last) = bytes.last_chunk::<8>() {
+            let (words, rest) = bytes.as_chunks::<8>();
+            let all = words.iter().map(|bytes| Self::of_word(word(*bytes)));
+            let least = if bytes.len() > DIGITS {
+                Self::Plain
+            } else {
+                Self::Digits
+            };
+            let behind = if rest.is_empty() {
+                least
+            } else {
+                Self::of_word(word(*last))
+            };
+            return all.fold(least.max(behind), Self::max);
+        }
+        if let (Some(&[a, b, c, d]), Some(&[e, f, g, h])) = (bytes.first_chunk(), bytes.last_chunk()) {
+            return Self::of_word(word([a, b, c, d, e, f, g, h]));
+        }
+        // At most three.
+        let at = |place: usize| bytes.get(place).copied().unwrap_or(b'0');
+        Self::of_word(word([at(0), at(1), at(2), b'0', b'0', b'0', b'0', b'0']))
+    }
+
+    /// Of eight bytes at once.
+    #[inline]
+    fn of_word(word: u64) -> Self {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let each = |byte: u8| ONES * u64::from(byte);
+        let any_zero = |word: u64| word.wrapping_sub(ONES) & !word & each(0x80) != 0;
+        let tens = word.wrapping_add(each(6));
+        if (word & each(0xF0)) | ((tens & each(0xF0)) >> 4) == each(0x33) {
+            return Self::Digits;
+        }
+        // Control characters; and the first bytes of what is hidden, private or lost, and of much that is none of it: it is
+        // looked at more closely.
+        let odd = any_zero(word & each(0xE0))
+            || any_zero(word ^ each(0x7F))
+            || (word & each(0x80) != 0
+                && (any_zero((word | each(0x20)) ^ each(0xE2)) || any_zero((word | each(0x01)) ^ each(0xEF))));
+        if odd { Self::Other } else { Self::Plain }
     }
 }
 
@@ -131,7 +217,9 @@ fn readable(c: char) -> bool {
 }
 
 fn in_a_name(c: char) -> bool {
-    c.is_alphabetic()
+    // What names are written with here, before the long table of all letters.
+    matches!(c, 'a'..='z' | 'A'..='Z' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ɏ' | '\u{1E00}'..='\u{1EFF}')
+        || c.is_alphabetic()
         || matches!(c, ' ' | '\'' | '’' | '-' | '.' | ',' | '(' | ')' | '/')
         // Accents that stand behind their letter.
         || matches!(c, '\u{0300}'..='\u{036F}')
@@ -140,6 +228,11 @@ fn in_a_name(c: char) -> bool {
 /// The entries of a list: parts between `;`, without blanks around them.
 pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(';').map(str::trim)
+}
+
+/// How many there are.
+pub(super) fn entry_count(text: &str) -> usize {
+    text.bytes().filter(|b| *b == b';').count() + 1
 }
 
 #[cfg(test)]
@@ -189,6 +282,37 @@ mod tests {
         );
         let large = d("999999999999999999999999");
         assert_eq!(large.times(large).and_then(|product| product.times(large)), None);
+    }
+
+    #[test]
+    fn what_is_plain_is_readable_and_on_one_line_at_each_place_of_it() {
+        use Chars::{Line, Readable};
+        let odd = (0..=0xFFFF).filter_map(char::from_u32);
+        for c in odd.chain(['\u{1F600}', '\u{F0000}', '\u{10FFFF}']) {
+            for around in ["", "1", "12", "123", "12345", "123456789", "1234567890123456"] {
+                for text in [
+                    format!("{around}{c}"),
+                    format!("{c}{around}"),
+                    format!("{around}{c}{around}"),
+                ] {
+                    let made = Made::of(&text);
+                    let fits = Readable.fits(&text) && Line.fits(&text);
+                    assert!(fits || made == Made::Other, "{text:?}");
+                    let digits = c.is_ascii_digit() && text.len() <= DIGITS;
+                    assert_eq!(made == Made::Digits, digits, "{text:?}");
+                }
+            }
+        }
+        assert_eq!(Made::of("Nguyễn Thị Ẩn, xã Đắk Ơ"), Made::Plain);
+    }
+
+    #[test]
+    fn a_name_is_of_letters_and_what_stands_between_them() {
+        let between = " '’-.,()/";
+        for c in (0..=0xFFFF).filter_map(char::from_u32) {
+            let fits = c.is_alphabetic() || between.contains(c) || ('\u{300}'..='\u{36F}').contains(&c);
+            assert_eq!(in_a_name(c), fits, "{c:?}");
+        }
     }
 
     #[test]

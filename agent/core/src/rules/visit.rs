@@ -1,36 +1,48 @@
 //! One visit's tables as the rules see them: the values that are there, each with its field.
 
 use super::date::Date;
-use super::tables::{ALL, number};
+use std::ops::Range;
+
+use super::tables::{ALL, Field, number};
 use super::{Day, NEWEST};
 
 /// So many fields ahead a name is looked for before all are searched: tables come in the official order, with gaps.
 const AHEAD: usize = 12;
+/// A visit of a few days has so many values.
+const USUAL: usize = 512;
 /// So many unknown fields are remembered per table.
 const UNKNOWN: usize = 8;
 
 /// The tables of one visit. An empty text is a field that is not there.
 #[derive(Debug)]
 pub struct Visit<'a> {
-    tables: Vec<Rows<'a>>,
+    /// The values that are there: row by row, in each by their fields. A row has few of them, and there may be very many rows.
+    cells: Vec<(u16, &'a str)>,
+    tables: Vec<Of<'a>>,
+}
+
+/// What there is of one table.
+#[derive(Debug, Default)]
+struct Of<'a> {
+    /// Where the cells of each row are.
+    rows: Vec<Range<usize>>,
+    /// Row from 1, and the name of a field that the table does not have.
+    unknown: Vec<(u32, &'a str)>,
 }
 
 /// The rows of one table.
-#[derive(Debug, Default)]
-pub(super) struct Rows<'a> {
-    /// Row by row, in each by their fields: a row has few of them, and a table may have very many rows.
-    cells: Vec<(u16, &'a str)>,
-    /// Where the cells of each row end.
-    ends: Vec<usize>,
-    /// Row from 1, and the name of a field that the table does not have.
-    pub(super) unknown: Vec<(u32, &'a str)>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'v, 'a> {
+    cells: &'v [(u16, &'a str)],
+    of: &'v Of<'a>,
 }
 
 impl<'a> Visit<'a> {
     /// Without any rows yet.
     pub fn new() -> Self {
         Self {
-            tables: ALL.iter().map(|_| Rows::default()).collect(),
+            cells: Vec::with_capacity(USUAL),
+            tables: ALL.iter().map(|_| Of::default()).collect(),
         }
     }
 
@@ -38,44 +50,53 @@ impl<'a> Visit<'a> {
     pub fn row(&mut self, table: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let Some(number) = number(table) else { return };
         let known = &ALL[usize::from(number)];
-        let rows = &mut self.tables[usize::from(number)];
-        let first = rows.cells.len();
-        let mut next = 0;
+        let of = &mut self.tables[usize::from(number)];
+        let first = self.cells.len();
+        // The field that is to come next, and the first behind all that came.
+        let (mut next, mut behind) = (0, 0);
         for (name, value) in fields {
-            let ahead = known.fields[next..]
-                .iter()
-                .take(AHEAD)
-                .position(|field| field.name == name);
-            let place = match ahead {
+            let is_it = |field: &Field| field.name == name;
+            let ahead = || known.fields[next..].iter().take(AHEAD).position(is_it);
+            let place = match is_it(&known.fields[next]).then_some(0).or_else(ahead) {
                 Some(ahead) => next + ahead,
                 None => match known.field(name) {
                     Some(place) => usize::from(place),
                     None => {
-                        if rows.unknown.len() < UNKNOWN {
-                            let row = u32::try_from(rows.ends.len() + 1).unwrap_or(u32::MAX);
-                            rows.unknown.push((row, name));
+                        if of.unknown.len() < UNKNOWN {
+                            let row = u32::try_from(of.rows.len() + 1).unwrap_or(u32::MAX);
+                            of.unknown.push((row, name));
                         }
                         continue;
                     }
                 },
             };
             next = (place + 1).min(known.fields.len() - 1);
-            if !value.is_empty() {
-                rows.put(first, place as u16, value);
+            if value.is_empty() {
+                continue;
+            }
+            let field = place as u16;
+            if field >= behind {
+                self.cells.push((field, value));
+                behind = field + 1;
+            } else if let Err(at) = self.cells[first..].binary_search_by_key(&field, |(known, _)| *known) {
+                self.cells.insert(first + at, (field, value));
             }
         }
-        rows.ends.push(rows.cells.len());
+        of.rows.push(first..self.cells.len());
     }
 
     /// The day that decides which rules hold: of discharge, else of arrival, else the newest rules.
     pub fn day(&self) -> Day {
         let xml1 = &ALL[1];
-        let day = |name: &str| Date::parse(self.tables[1].get(0, xml1.field(name)?))?.day();
+        let day = |name: &str| Date::parse(self.rows(1).get(0, xml1.field(name)?))?.day();
         day("NGAY_RA").or_else(|| day("NGAY_VAO")).unwrap_or(NEWEST)
     }
 
-    pub(super) fn rows(&self, table: u8) -> &Rows<'a> {
-        &self.tables[usize::from(table)]
+    pub(super) fn rows(&self, table: u8) -> Rows<'_, 'a> {
+        Rows {
+            cells: &self.cells,
+            of: &self.tables[usize::from(table)],
+        }
     }
 }
 
@@ -85,33 +106,26 @@ impl Default for Visit<'_> {
     }
 }
 
-impl<'a> Rows<'a> {
-    /// Adds a value to the row whose cells begin there, unless it has one of that field.
-    fn put(&mut self, first: usize, field: u16, value: &'a str) {
-        let row = &self.cells[first..];
-        if row.last().is_none_or(|(last, _)| *last < field) {
-            self.cells.push((field, value));
-        } else if let Err(at) = row.binary_search_by_key(&field, |(known, _)| *known) {
-            self.cells.insert(first + at, (field, value));
-        }
-    }
-
+impl<'v, 'a> Rows<'v, 'a> {
     /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.ends.len()
+    pub(super) fn count(self) -> usize {
+        self.of.rows.len()
     }
 
     /// The values of a row that are there, by their fields; none of a row that is not there.
-    pub(super) fn row(&self, row: usize) -> &[(u16, &'a str)] {
-        let Some(end) = self.ends.get(row) else { return &[] };
-        let first = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.cells[first..*end]
+    pub(super) fn row(self, row: usize) -> &'v [(u16, &'a str)] {
+        self.of.rows.get(row).map_or(&[], |row| &self.cells[row.clone()])
     }
 
-    pub(super) fn get(&self, row: usize, field: u16) -> &'a str {
+    pub(super) fn get(self, row: usize, field: u16) -> &'a str {
         let cells = self.row(row);
         let found = cells.binary_search_by_key(&field, |(known, _)| *known);
         found.map_or("", |at| cells[at].1)
+    }
+
+    /// Row from 1, and the name of a field that the table does not have.
+    pub(super) fn unknown(self) -> &'v [(u32, &'a str)] {
+        &self.of.unknown
     }
 }
 
@@ -135,7 +149,7 @@ mod tests {
         let (rows, table) = (visit.rows(13), &ALL[13]);
         assert_eq!(rows.get(0, table.field("MA_CSKCB_DEN").unwrap()), "79002");
         assert_eq!(rows.get(0, table.field("MA_LK").unwrap()), "1");
-        assert_eq!(rows.unknown, [(1, "MOI")]);
+        assert_eq!(rows.unknown(), [(1, "MOI")]);
         assert_eq!((rows.count(), visit.rows(2).count()), (1, 0));
     }
 
@@ -147,9 +161,9 @@ mod tests {
             visit.row("XML3", [("MA_LK", "1"), ("STT", "2"), ("MA_KHOA", "")]);
             visit.row("XML4", []);
         }
-        let (rows, others) = (visit.rows(3), visit.rows(4));
-        assert!(rows.cells.capacity() <= 4 * ROWS, "{}", rows.cells.capacity());
-        assert_eq!((rows.cells.len(), others.cells.len()), (2 * ROWS, 0));
+        assert_eq!(visit.cells.len(), 2 * ROWS);
+        assert!(visit.cells.capacity() <= 4 * ROWS, "{}", visit.cells.capacity());
+        assert_eq!((visit.rows(3).count(), visit.rows(4).count()), (ROWS, ROWS));
     }
 
     #[test]
