@@ -349,7 +349,7 @@ fn of_two_versions_found_together_the_later_file_is_the_newer_whatever_their_nam
 }
 
 #[test]
-fn what_is_no_fhir_is_not_sent_and_its_visit_waits_for_somebody_with_the_element_named() {
+fn what_is_no_fhir_is_kept_and_waits_for_somebody_with_the_element_named_where_all_endpoints_are_fhir() {
     let world = World::with(Wish {
         fhir: Some("profile = \"bad\"".to_owned()),
         gateway: None,
@@ -361,14 +361,39 @@ fn what_is_no_fhir_is_not_sent_and_its_visit_waits_for_somebody_with_the_element
     let profiles = world.path("plugins").join("profiles");
     fs::create_dir(&profiles).unwrap();
     fs::write(profiles.join("bad.json"), set.to_string()).unwrap();
-    world.drop_in("a.xml", &one_visit(118).bytes);
+    let file = world.drop_in("a.xml", &one_visit(118).bytes).display().to_string();
+    let dry = ["map", "--plugin", "vn.qd3176", "--profile", "bad", "--json", &file];
+    let dry = world.run(&dry).with(65).json();
+    assert_eq!(
+        (&dry["outcome"], &dry["bundle"]),
+        (&"no-bundle".into(), &serde_json::Value::Null)
+    );
+    assert!(dry["issues"].to_string().contains("FHIR-STRUCTURE"), "{dry}");
     world.once().with(65);
-    let refused = world.listed("refused");
-    assert_eq!(refused.len(), 1);
-    let told = refused[0].to_string();
+    assert!(world.listed("refused").is_empty());
+    let parked = world.listed("parked");
+    assert_eq!(parked.len(), 1);
+    let told = parked[0].to_string();
     assert!(
         told.contains("FHIR-STRUCTURE") && told.contains("Encounter.identifier[0].use"),
         "{told}"
     );
+    assert_eq!(parked[0]["detail"]["kind"], "no-bundle");
     assert!(world.encounters().is_empty());
+    let id = parked[0]["id"].as_str().unwrap();
+    let retried = world.run(&["queue", "retry", id]);
+    assert!(
+        retried.out.contains("báo bên làm plugin"),
+        "{} {}",
+        retried.out,
+        retried.err
+    );
+    world.once().with(65);
+    assert_eq!(world.listed("parked").len(), 1);
+    let report = world.run(&["report", "--format", "csv"]).with(0).out;
+    let row = report
+        .lines()
+        .find(|row| row.contains(",no-bundle,vhr,"))
+        .unwrap_or_else(|| panic!("{report}"));
+    assert!(row.starts_with("reasons,") && row.contains(",1"), "{row}");
 }

@@ -3,7 +3,7 @@
 //! Signed or not, a record is checked as it came. What it breaks is told in its head; what holds its claim back keeps that from
 //! the gateway, and from nobody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,28 @@ pub struct Checked {
     pub issues: Vec<Issue>,
     /// Why its claim is held back, if it is.
     pub held: Option<Said>,
+}
+
+/// What keeps the resources of a visit from being sent.
+#[derive(Debug)]
+pub struct Fault {
+    /// For programs.
+    pub code: &'static str,
+    /// Which element; empty: none in particular.
+    pub place: String,
+    /// What is wrong with it; no values.
+    pub said: Said,
+}
+
+impl From<&Fault> for Issue {
+    fn from(fault: &Fault) -> Self {
+        Self {
+            severity: "error".into(),
+            code: fault.code.into(),
+            source: fault.place.clone(),
+            message: both(&fault.said),
+        }
+    }
 }
 
 /// Why there are no rules to check by: every mistake, one text each.
@@ -57,21 +79,26 @@ pub fn check(rules: &Rules, opened: &Opened) -> Checked {
 /// Checks the resources of one visit, and lets each claim the profile it keeps; what is remarked is why one does not.
 ///
 /// # Errors
-/// Where a resource is not what FHIR allows: all that is wrong.
-pub fn structure<'r>(structure: &'r Structure, resources: &mut [bundle::Read<'r>]) -> Result<Vec<Issue>, Vec<Issue>> {
-    let (mut faults, mut missed) = (Vec::new(), BTreeMap::new());
+/// Where a resource is not what FHIR allows: all that is wrong, each kind of fault once.
+pub fn structure<'r>(structure: &'r Structure, resources: &mut [bundle::Read<'r>]) -> Result<Vec<Issue>, Vec<Fault>> {
+    let (mut faults, mut told, mut missed) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for resource in resources {
         // What is no JSON is told where the Bundle is made.
         let Ok(tree) = &resource.tree else {
             continue;
         };
         let checked = structure.check(tree);
-        faults.extend(checked.faults.iter().map(|fault| Issue {
-            severity: "error".into(),
-            code: "FHIR-STRUCTURE".into(),
-            source: fault.path.clone(),
-            message: both(&fault.wrong.said()),
-        }));
+        for fault in checked.faults {
+            // A hundred prescriptions with the same fault are one.
+            let said = fault.wrong.said();
+            if told.insert((fault.anywhere(), said.vi.clone())) {
+                faults.push(Fault {
+                    code: "FHIR-STRUCTURE",
+                    place: fault.path,
+                    said,
+                });
+            }
+        }
         resource.profile = checked.claim;
         for (profile, found) in checked
             .missed
@@ -187,8 +214,6 @@ fn issue(finding: Finding) -> Issue {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::demo::exports::{self, Fate, Options};
     use crate::frame::{self, Limits};
@@ -322,20 +347,17 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_is_no_fhir_is_refused_with_every_fault_and_what_is_no_json_is_left_to_the_bundle() {
+    fn a_resource_that_is_no_fhir_is_told_with_every_fault_and_what_is_no_json_is_left_to_the_bundle() {
         let set = profiles::read("r4", None, None).unwrap();
         let resources = [
             resource(r#"{"resourceType":"Patient","gender":"nam","cmnd":"1"}"#),
             resource("{"),
+            resource(r#"{"resourceType":"Patient","gender":"nữ"}"#),
         ];
         let mut resources = resources.each_ref().map(bundle::Resource::read);
         let faults = structure(&set.structure, &mut resources).unwrap_err();
-        let places: Vec<_> = faults.iter().map(|fault| &*fault.source).collect();
+        let places: Vec<_> = faults.iter().map(|fault| &*fault.place).collect();
         assert_eq!(places, ["Patient.gender", "Patient.cmnd"]);
-        assert!(
-            faults
-                .iter()
-                .all(|fault| fault.code == "FHIR-STRUCTURE" && fault.severity == "error")
-        );
+        assert!(faults.iter().all(|fault| fault.code == "FHIR-STRUCTURE"));
     }
 }

@@ -314,18 +314,23 @@ impl Courier {
         self.queue.start(taken, sync, clock::now()).await?;
         Ok(match self.parcel(taken) {
             Ok(Ok(parcel)) => Ok(self.wire.send(&parcel).await),
-            Ok(Err(why)) => Ok(Outcome::Withheld(why.to_string())),
+            Ok(Err((kind, why))) => Ok(Outcome::Withheld(kind, why.to_string())),
             Err(e) if e.may_pass() => Ok(again(FailureKind::OurSide, None, report::chain(&e))),
             Err(e) => Err(e),
         })
     }
 
     /// What to send, or why nothing is sent.
-    fn parcel(&self, taken: &Taken) -> Result<Result<Parcel, Said>, spool::Error> {
+    fn parcel(&self, taken: &Taken) -> Result<Result<Parcel, (ReasonKind, Said)>, spool::Error> {
         let place = &taken.place;
         let mut record = self.record(place)?;
         if let Some(why) = self.signed.withholds(&record.head) {
-            return Ok(Err(why));
+            return Ok(Err((ReasonKind::Unsigned, why)));
+        }
+        if let Takes::Bundle(profile) = self.wire.takes()
+            && let Some(why) = record.head.no_bundle.remove(profile)
+        {
+            return Ok(Err((ReasonKind::NoBundle, why)));
         }
         let (content, note) = match (self.wire.takes(), record.head.claim) {
             (Takes::Bundle(profile), _) => (record.bundles.remove(profile).map(String::into_bytes), None),
@@ -379,7 +384,7 @@ impl Courier {
         shared.bytes = shared.bytes.saturating_sub(taken.place.row.size.into());
         let failed = match outcome {
             Ok(Outcome::TryAgain { failure, .. } | Outcome::Unclear(failure)) => Kind::of(failure.kind),
-            Ok(Outcome::Withheld(_)) | Err(_) => None,
+            Ok(Outcome::Withheld(..)) | Err(_) => None,
             Ok(_) => {
                 self.outages.answered(What::Endpoint, self.endpoint.as_str());
                 None
@@ -390,7 +395,7 @@ impl Courier {
         }
         let mut pulse = self.lock_pulse();
         match outcome {
-            Ok(Outcome::Withheld(_)) | Err(_) => pulse.line.not_told(),
+            Ok(Outcome::Withheld(..)) | Err(_) => pulse.line.not_told(),
             Ok(Outcome::Accepted(_) | Outcome::Refused(_) | Outcome::TooLarge(_)) => {
                 pulse.line.answered();
                 pulse.trouble = None;

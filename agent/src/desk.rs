@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use vhr_core::config::Config;
+use vhr_core::config::{Config, Kind};
 use vhr_core::control::{Done, Item, Reply, Request};
-use vhr_core::delivery::{IllegalStep, Reason, State};
+use vhr_core::delivery::{IllegalStep, Reason, ReasonKind, State};
 use vhr_core::id::{DeliveryId, ExportId};
+use vhr_core::record::Head;
 use vhr_core::said;
+use vhr_core::say::Said;
 use vhr_core::time::Timestamp;
 
-use crate::queue::{self, DeliveryRow, ExportRow, Queue};
+use crate::queue::{self, DeliveryRow, ExportRow, Queue, RecordPlace};
 use crate::spool::batch::SetAside;
 use crate::spool::{self, Spool};
 use crate::{clock, report, verify};
@@ -51,11 +53,11 @@ pub async fn answer(desk: &Desk<'_>, request: Request) -> Reply {
         Request::Show { id } => show(queue, spool, &id),
         Request::Retry { ids } => {
             let now = clock::now();
-            each(queue, spool, &ids, None, now, |state| state.retry(now)).await
+            each(desk, &ids, None, now, |state| state.retry(now)).await
         }
         Request::Drop { ids, reason } => {
             let now = clock::now();
-            each(queue, spool, &ids, Some(&reason), now, |state| {
+            each(desk, &ids, Some(&reason), now, |state| {
                 state.drop_for(reason.clone(), now)
             })
             .await
@@ -141,13 +143,13 @@ fn show(queue: &Queue, spool: &Spool, typed: &str) -> Result<Reply, queue::Error
 
 /// The step for each delivery that was typed. What was set aside takes no step, but can be closed for a reason.
 async fn each(
-    queue: &Queue,
-    spool: &Spool,
+    desk: &Desk<'_>,
     ids: &[String],
     close: Option<&str>,
     now: Timestamp,
     next: impl Fn(&State) -> Result<State, IllegalStep>,
 ) -> Result<Reply, queue::Error> {
+    let (queue, spool) = (&**desk.queue, desk.spool);
     let mut results = Vec::new();
     for typed in ids {
         let aside = find_aside(queue, spool, typed)?;
@@ -167,6 +169,14 @@ async fn each(
             if !typed.contains('@') && row.state.is_final() {
                 continue;
             }
+            let in_vain = match close {
+                None => no_bundle(desk, &id, &row)?,
+                Some(_) => None,
+            };
+            if let Some(why) = in_vain {
+                results.push(not_done(&id.to_string(), &why.to_string()));
+                continue;
+            }
             results.push(match queue.ask(&id, None, now, &next).await {
                 Ok(state) => done(&id.to_string(), state.name()),
                 Err(e) => not_done(&id.to_string(), &why_not(&e)),
@@ -174,6 +184,20 @@ async fn each(
         }
     }
     Ok(Reply::Done { results })
+}
+
+/// Why another try of a delivery leads nowhere: there still is no Bundle to send.
+fn no_bundle(desk: &Desk<'_>, id: &DeliveryId, row: &DeliveryRow) -> Result<Option<Said>, queue::Error> {
+    let waits_for_it = matches!(&row.state, State::Parked(reason) if reason.kind == ReasonKind::NoBundle);
+    let (true, Some(place)) = (waits_for_it, desk.queue.place(id.record)?) else {
+        return Ok(None);
+    };
+    let profile = match desk.config.line(id.endpoint.as_str()).map(|line| line.kind) {
+        Some(Kind::Fhir { profile, .. }) => profile,
+        _ => return Ok(None),
+    };
+    // Made anew since it was parked, it may have one.
+    Ok(head(desk.spool, &place).and_then(|mut head| head.no_bundle.remove(&profile)))
 }
 
 fn done(id: &str, state: &str) -> Done {
@@ -266,15 +290,7 @@ fn matches_id(id: &str, typed: &str) -> bool {
 fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRow) -> Result<Item, queue::Error> {
     let state = queue.full_state(id, row);
     let place = queue.place(id.record)?;
-    // A damaged batch must not hide the delivery.
-    let head = place.as_ref().and_then(|place| {
-        let record = spool
-            .batch(place.export)
-            .ok()?
-            .record(id.record, place.row.offset, place.row.length)
-            .ok()?;
-        Some(record.head)
-    });
+    let head = place.as_ref().and_then(|place| head(spool, place));
     let text = words(&state);
     Ok(Item {
         id: id.to_string(),
@@ -290,6 +306,13 @@ fn delivery_item(queue: &Queue, spool: &Spool, id: &DeliveryId, row: &DeliveryRo
         history: Vec::new(),
         before: None,
     })
+}
+
+/// A damaged batch must not hide the delivery.
+fn head(spool: &Spool, place: &RecordPlace) -> Option<Head> {
+    let row = &place.row;
+    let mut batch = spool.batch(place.export).ok()?;
+    Some(batch.record(row.record, row.offset, row.length).ok()?.head)
 }
 
 fn aside_items(queue: &Queue, spool: &Spool, export: ExportId, row: &ExportRow) -> Vec<(u32, Item)> {
@@ -389,7 +412,7 @@ fn nothing(typed: &str) -> Reply {
 /// The reason, and what to do about it.
 fn parked(reason: &Reason) -> String {
     use vhr_core::delivery::ReasonKind::{
-        Damaged, Dropped, InDoubt, KeepsFailing, Refused, Rules, SignedSeveral, TooLarge, Unsigned,
+        Damaged, Dropped, InDoubt, KeepsFailing, NoBundle, Refused, Rules, SignedSeveral, TooLarge, Unsigned,
     };
     let what_to_do = match reason.kind {
         Refused => {
@@ -398,7 +421,7 @@ fn parked(reason: &Reason) -> String {
         InDoubt => {
             "Đã gửi nhưng không thấy trả lời: tra tại nơi nhận; nếu có rồi thì `queue resolve MÃ --sent MÃ-GIAO-DỊCH`, nếu chưa có thì `queue resolve MÃ --not-sent`. (Sent, no answer seen: look it up at the receiver; `queue resolve ID --sent REFERENCE` if it is there, `queue resolve ID --not-sent` if it is not.)"
         }
-        SignedSeveral | Unsigned => "",
+        SignedSeveral | Unsigned | NoBundle => "",
         KeepsFailing => {
             "Riêng hồ sơ này gửi mãi không được: xem lý do, rồi `queue retry`. (Fails alone: see the reason, then `queue retry`.)"
         }

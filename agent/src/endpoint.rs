@@ -287,7 +287,7 @@ pub(crate) fn nothing_delivered(outcome: Outcome) -> Outcome {
     let (after, kind, text) = match outcome {
         Outcome::TryAgain { after, failure } => (after, failure.kind, failure.text),
         Outcome::Unclear(failure) => (None, failure.kind, failure.text),
-        Outcome::TooLarge(text) | Outcome::Refused(text) | Outcome::Withheld(text) => {
+        Outcome::TooLarge(text) | Outcome::Refused(text) | Outcome::Withheld(_, text) => {
             (None, FailureKind::NotTheInterface, text)
         }
         accepted @ Outcome::Accepted(_) => return accepted,

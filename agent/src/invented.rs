@@ -1,5 +1,7 @@
 //! What tests begin with: each changes what it is about.
 
+use std::collections::BTreeMap;
+
 use vhr_core::id::{ExportId, PluginRef};
 use vhr_core::record::{ClaimForm, Head, VisitKey};
 
@@ -26,6 +28,7 @@ pub(crate) fn head() -> Head {
         claim: ClaimForm::AsReceived,
         issues: vec![],
         held: None,
+        no_bundle: BTreeMap::new(),
         department: None,
     }
 }

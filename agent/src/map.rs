@@ -22,6 +22,7 @@ use crate::spool::{self, Index, RecordRow, Spool};
 
 pub mod claim;
 mod department;
+mod fhir;
 pub mod profiles;
 
 /// Records given to the plugin at once.
@@ -86,7 +87,7 @@ struct Framed {
 pub enum Made {
     /// Mapped.
     Record(Box<Record>, Vec<bundle::Share>),
-    /// The plugin, or our check of what it gave, says no.
+    /// The plugin says no, or what it gave is of no use.
     Refused(SetAside),
     /// It could not be read.
     SetAside(SetAside),
@@ -269,7 +270,8 @@ impl Mapper {
                 ..refusal(seq, locator, &issues)
             })
         };
-        let mut bundles = BTreeMap::new();
+        let plugin = plugin_ref(plugin);
+        let (mut bundles, mut no_bundle) = (BTreeMap::new(), BTreeMap::new());
         let mut shares = Vec::new();
         let mut visit = None;
         let mut remarks = Vec::new();
@@ -279,43 +281,38 @@ impl Mapper {
                 Outcome::Rejected(issues) => return refused(issues.into_iter().map(issue).collect()),
                 Outcome::Skipped(why) => return refused(vec![issue(why)]),
             };
-            let (facility, key) = (&mapped.visit.facility, &mapped.visit.key);
-            if facility.is_empty() || key.is_empty() {
+            let key = VisitKey {
+                facility: mapped.visit.facility.clone(),
+                visit: mapped.visit.key.clone(),
+            };
+            if key.facility.is_empty() || key.visit.is_empty() {
                 return refused(vec![ours(
                     "HOST-KEY",
                     "plugin không cho biết mã cơ sở hoặc mã lượt khám / the plugin names no facility or no visit",
                 )]);
             }
-            let resources: Vec<_> = mapped.resources.into_iter().map(resource).collect();
-            let mut read: Vec<_> = resources.iter().map(bundle::Resource::read).collect();
             let structure = &self.profiles[profile].structure;
-            match check::structure(structure, &mut read) {
-                Ok(missed) => remarks.extend(missed),
-                Err(faults) => return refused(faults),
-            }
-            match bundle::build(facility, key, &read) {
-                Ok(bundle) => {
+            match fhir::bundle(structure, &key, &plugin, mapped.resources) {
+                Ok((bundle, missed)) => {
                     bundles.insert(profile.to_owned(), bundle.json);
                     shares.extend(bundle.shares);
+                    remarks.extend(missed);
                 }
-                Err(faults) => {
-                    return refused(
-                        faults
-                            .iter()
-                            .map(|fault| ours("HOST-BUNDLE", &fault.to_string()))
-                            .collect(),
-                    );
+                // Keeps it from the endpoints of this profile; its claim goes on.
+                Err(none) => {
+                    no_bundle.insert(profile.to_owned(), none.why);
+                    remarks.extend(none.issues);
                 }
             }
-            visit.get_or_insert((mapped.visit, mapped.claim, mapped.issues));
+            visit.get_or_insert((key, mapped.visit, mapped.claim, mapped.issues));
         }
-        let Some((visit, claim, issues)) = visit else {
+        let Some((key, visit, claim, issues)) = visit else {
             return refused(vec![ours(
                 "HOST-PROFILE",
                 "không có bộ hồ sơ FHIR nào được cấu hình / no profile set is configured",
             )]);
         };
-        let (form, envelope) = match claim::form(survey, &framed.cut, &framed.opened, &visit.facility, claim) {
+        let (form, envelope) = match claim::form(survey, &framed.cut, &framed.opened, &key.facility, claim) {
             Ok(form) => form,
             Err(why) => return refused(vec![ours("HOST-CLAIM", why)]),
         };
@@ -328,10 +325,7 @@ impl Mapper {
             export,
             seq,
             locator: locator.clone(),
-            key: VisitKey {
-                facility: visit.facility,
-                visit: visit.key,
-            },
+            key,
             ended: visit.ended,
             classes: visit.classes,
             content: framed
@@ -340,7 +334,7 @@ impl Mapper {
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
-            plugin: plugin_ref(plugin),
+            plugin,
             signed,
             signature: judge.signature(signed, visit_ended),
             claim: form,
@@ -354,6 +348,7 @@ impl Mapper {
                 .chain(doubled_fields(&framed.opened))
                 .collect(),
             held: checked.held,
+            no_bundle,
             department: department.clone(),
         };
         judge.remark(&mut head);
@@ -426,27 +421,6 @@ fn source_record(framed: &Framed) -> SourceRecord {
         locator: framed.cut.locator.clone(),
         payload: Payload::Json(framed.opened.view_json()),
         ext: Vec::new(),
-    }
-}
-
-fn resource(resource: plugin::FhirResource) -> bundle::Resource {
-    let ext = |name: &str| {
-        resource
-            .ext
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
-    };
-    let scope = match (ext("scope").as_deref(), ext("match")) {
-        (Some("facility"), _) => bundle::Scope::Facility,
-        (Some("shared"), Some(identifier)) => bundle::Scope::Shared { identifier },
-        _ => bundle::Scope::Visit,
-    };
-    bundle::Resource {
-        kind: resource.resource_type,
-        key: resource.key,
-        scope,
-        json: resource.json,
     }
 }
 

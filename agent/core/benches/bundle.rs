@@ -95,6 +95,7 @@ fn record() -> Record {
             claim: ClaimForm::AsReceived,
             issues: Vec::new(),
             held: None,
+            no_bundle: BTreeMap::new(),
             department: None,
         },
         bundles: BTreeMap::from([("r4".into(), bundle.json)]),

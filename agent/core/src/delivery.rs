@@ -103,6 +103,8 @@ pub enum ReasonKind {
     Rules,
     /// Only what is signed goes there, and its file is not, or its signature does not hold.
     Unsigned,
+    /// What the plugin made of it is no FHIR, so there is no Bundle to send.
+    NoBundle,
 }
 
 impl ReasonKind {
@@ -113,7 +115,7 @@ impl ReasonKind {
 
     /// Whether the trouble is in the record itself, and comes again with it.
     pub fn is_of_the_record(self) -> bool {
-        matches!(self, Self::Rules | Self::SignedSeveral)
+        matches!(self, Self::Rules | Self::SignedSeveral | Self::NoBundle)
     }
 }
 
@@ -200,7 +202,7 @@ impl State {
             Outcome::Accepted(receipt) => Self::Delivered(receipt),
             Outcome::Refused(text) => Self::park(ReasonKind::Refused, text, now),
             Outcome::TooLarge(text) => Self::park(ReasonKind::TooLarge, text, now),
-            Outcome::Withheld(text) => Self::park(ReasonKind::Unsigned, text, now),
+            Outcome::Withheld(kind, text) => Self::park(kind, text, now),
             Outcome::TryAgain { after, failure } => {
                 if others_pass && attempt >= policy.give_up_after {
                     Self::park(ReasonKind::KeepsFailing, failure.text, now)

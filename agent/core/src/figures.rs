@@ -61,7 +61,7 @@ pub struct Sent {
     pub open: u64,
     /// The receiver refused it.
     pub refused: u64,
-    /// We held it back: the rules, a signature that is asked for.
+    /// We held it back: the rules, a signature that is asked for, no Bundle to send.
     pub held: u64,
     /// It waits for a person for another reason: in doubt, too large, fails again and again, damaged.
     pub stuck: u64,
@@ -386,7 +386,9 @@ impl Sent {
             Stand::Delivered(_) => &mut self.delivered,
             Stand::Superseded => &mut self.superseded,
             Stand::Parked(ReasonKind::Refused) => &mut self.refused,
-            Stand::Parked(ReasonKind::Rules | ReasonKind::Unsigned | ReasonKind::SignedSeveral) => &mut self.held,
+            Stand::Parked(
+                ReasonKind::Rules | ReasonKind::Unsigned | ReasonKind::SignedSeveral | ReasonKind::NoBundle,
+            ) => &mut self.held,
             Stand::Parked(
                 ReasonKind::InDoubt | ReasonKind::KeepsFailing | ReasonKind::TooLarge | ReasonKind::Damaged,
             ) => &mut self.stuck,
@@ -441,7 +443,11 @@ impl Share {
 fn said_no(kind: ReasonKind) -> By {
     match kind {
         ReasonKind::Refused | ReasonKind::InDoubt | ReasonKind::KeepsFailing | ReasonKind::TooLarge => By::Receiver,
-        ReasonKind::Rules | ReasonKind::Unsigned | ReasonKind::SignedSeveral | ReasonKind::Damaged => By::Us,
+        ReasonKind::Rules
+        | ReasonKind::Unsigned
+        | ReasonKind::SignedSeveral
+        | ReasonKind::NoBundle
+        | ReasonKind::Damaged => By::Us,
         ReasonKind::Dropped => By::Person,
     }
 }
@@ -458,6 +464,7 @@ fn kind_code(kind: ReasonKind) -> &'static str {
         ReasonKind::Dropped => "dropped",
         ReasonKind::Rules => "rules",
         ReasonKind::Unsigned => "unsigned",
+        ReasonKind::NoBundle => "no-bundle",
     }
 }
 

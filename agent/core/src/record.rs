@@ -92,6 +92,9 @@ pub struct Head {
     /// Why its claim is held back by the rules before sending, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Said>,
+    /// Why no Bundle of a profile set could be made, by the set's name: what the plugin made is no FHIR. The claim goes all the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub no_bundle: BTreeMap<String, Said>,
     /// The code of the department that closed it, for counting; none where the file does not say, or nobody asked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<String>,
@@ -219,6 +222,7 @@ mod tests {
                 claim: ClaimForm::Envelope { why: "split".into() },
                 issues: vec![],
                 held: None,
+                no_bundle: BTreeMap::new(),
                 department: Some("K01".into()),
             },
             bundles: BTreeMap::from([
@@ -234,6 +238,15 @@ mod tests {
         let (id, body) = record().seal();
         assert_eq!(Record::unseal(&body).unwrap(), record());
         assert_eq!(record().seal().0, id);
+    }
+
+    #[test]
+    fn a_head_of_before_there_was_a_reason_for_no_bundle_reads_and_without_one_nothing_is_written() {
+        let head = serde_json::to_value(record().head).unwrap();
+        assert!(head.get("no_bundle").is_none(), "{head}");
+        let mut without = record();
+        without.head.no_bundle = [("r4".into(), crate::said!("sai", "wrong"))].into();
+        assert_eq!(Record::unseal(&without.seal().1).unwrap(), without);
     }
 
     #[test]

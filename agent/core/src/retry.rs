@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::Receipt;
+use crate::delivery::{ReasonKind, Receipt};
 use crate::spread;
 use crate::time::Timestamp;
 
@@ -26,8 +26,8 @@ pub enum Outcome {
     Refused(String),
     /// Refused for its size: another try would be refused too.
     TooLarge(String),
-    /// Not sent: it is not signed as the endpoint wants it. The text says what to do.
-    Withheld(String),
+    /// Not sent, for what the record is: not signed as the endpoint wants it, or without a Bundle. The text says what to do.
+    Withheld(ReasonKind, String),
     /// Sent, and no answer seen: taken in or not, nobody here knows.
     Unclear(Failure),
 }

@@ -80,7 +80,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     Ok(if all_mapped { Exit::Well } else { Exit::Data })
 }
 
-/// Says whether every record of the file was mapped.
+/// Says whether every record of the file was mapped, FHIR and all.
 fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) -> Result<bool, Failure> {
     let unreadable = |e| Failure::usage(format!("không đọc được (cannot read) {}: {e}", path.display()));
     let name = path.display().to_string();
@@ -111,7 +111,7 @@ fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) ->
     };
     let bytes = File::open(path).map_err(unreadable)?;
     let read = mapper.each(export, bytes, known, plugin, "1970-01-01T00:00:00Z", |made| {
-        all_mapped &= matches!(made, Made::Record(..));
+        all_mapped &= matches!(&made, Made::Record(record, _) if record.head.no_bundle.is_empty());
         let told = match made {
             Made::Record(record, _) => mapped(options, &name, &record, at),
             Made::Refused(why) => tell(options, &name, "refused", &why),
@@ -130,9 +130,12 @@ fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record, at: 
         .get(&options.profile)
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
+    // The claim would be sent all the same; for whoever makes the plugin it is not done.
+    let no_bundle = head.no_bundle.get(&options.profile);
+    let outcome = no_bundle.map_or("mapped", |_| "no-bundle");
     if options.json {
         return line(&json!({
-            "file": file, "locator": head.locator, "key": head.key.visit, "outcome": "mapped", "bundle": bundle,
+            "file": file, "locator": head.locator, "key": head.key.visit, "outcome": outcome, "bundle": bundle,
             "claim": head.claim, "signature": head.signature.as_ref().map(|signature| standing(signature, at)),
             "issues": head.issues,
         }));
@@ -153,9 +156,9 @@ fn mapped(options: &Options, file: &str, record: &vhr_core::record::Record, at: 
         ClaimForm::None => "none".to_owned(),
     };
     print(&format!(
-        "{file} {}: mapped\n  FHIR: {}\n  claim: {claim}\n  {}\n",
+        "{file} {}: {outcome}\n  FHIR: {}\n  claim: {claim}\n  {}\n",
         head.locator,
-        kinds.join(", "),
+        no_bundle.map_or_else(|| kinds.join(", "), ToString::to_string),
         shown(head.signature.as_ref(), at)
     ))?;
     head.issues.iter().try_for_each(|issue| {

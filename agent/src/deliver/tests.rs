@@ -71,6 +71,11 @@ impl World {
 
     /// The same for a receiver of this kind.
     async fn of(kind: &str) -> Self {
+        Self::with(kind, crate::invented::head()).await
+    }
+
+    /// The same for a record with such a head.
+    async fn with(kind: &str, head: Head) -> Self {
         let receiver = Receiver::open().await;
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("secret"), "x").unwrap();
@@ -87,7 +92,7 @@ impl World {
         let spool = Spool::open(folder.path(), keys.clone()).unwrap();
         let queue = Arc::new(Queue::open(folder.path(), keys, clock::now()).unwrap());
         let endpoint = &config.endpoints[0];
-        let id = accept(&queue, &spool, &EndpointId::new(&endpoint.name)).await;
+        let id = accept(&queue, &spool, &EndpointId::new(&endpoint.name), head).await;
         let outages = Arc::new(Outages::resume(&config, Arc::clone(&queue), clock::now()));
         let wire = Wire::new(endpoint).unwrap();
         let courier = Courier::new(endpoint, wire, Arc::clone(&queue), spool, Arc::clone(&outages));
@@ -120,7 +125,7 @@ impl World {
     }
 }
 
-async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId) -> DeliveryId {
+async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId, head: Head) -> DeliveryId {
     let export = ExportId::from_bytes([1; 32]);
     let bundles = BTreeMap::from([(
         "r4".to_owned(),
@@ -130,7 +135,7 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId) -> Delivery
         export,
         content: "01".into(),
         claim: ClaimForm::None,
-        ..crate::invented::head()
+        ..head
     };
     let record = Record {
         head,
@@ -195,6 +200,27 @@ async fn what_waited_unsigned_is_not_sent_any_more_where_only_signed_is_taken() 
         reason.text.contains("tệp chưa ký") && reason.text.contains("signed"),
         "{}",
         reason.text
+    );
+    assert_eq!((world.came(), world.trouble()), (0, String::new()));
+    world.stop.send(true).unwrap();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_has_no_bundle_is_not_sent_whoever_asks_and_says_nothing_of_the_receiver() {
+    let head = Head {
+        no_bundle: [("r4".to_owned(), said!("plugin tạo sai", "made wrong"))].into(),
+        ..crate::invented::head()
+    };
+    let world = World::with("kind = \"fhir\"", head).await;
+    let running = world.run();
+    until("parked", || matches!(world.state(), State::Parked(_))).await;
+    let State::Parked(reason) = world.state() else {
+        unreachable!()
+    };
+    assert_eq!(
+        (reason.kind, reason.text.as_str()),
+        (ReasonKind::NoBundle, "plugin tạo sai (made wrong)")
     );
     assert_eq!((world.came(), world.trouble()), (0, String::new()));
     world.stop.send(true).unwrap();

@@ -24,6 +24,11 @@ fn first_state(endpoint: &Endpoint, head: &Head, now: Timestamp) -> Option<State
     if head.classes.iter().any(|class| endpoint.exclude.contains(class)) {
         return None;
     }
+    if let Kind::Fhir { profile, .. } = &endpoint.kind
+        && let Some(why) = head.no_bundle.get(profile)
+    {
+        return Some(State::park(ReasonKind::NoBundle, why.to_string(), now));
+    }
     match (&endpoint.kind, &head.claim) {
         (Kind::Bhxh { .. }, ClaimForm::None) => None,
         (Kind::Bhxh { .. }, ClaimForm::SignedSeveral) => Some(State::park(

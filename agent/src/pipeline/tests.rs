@@ -1,6 +1,7 @@
 //! The whole way of a file, in this process: the national plugin in the sandbox, both receivers on loopback.
 
 mod begin;
+mod no_bundle;
 
 use std::fs;
 use std::sync::LazyLock;
@@ -26,6 +27,8 @@ static PLUGINS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 
 struct World {
     folder: tempfile::TempDir,
+    /// The configuration.
+    text: String,
     gateway: Gateway,
     fhir: Fhir,
     agent: Arc<Agent>,
@@ -33,6 +36,11 @@ struct World {
 
 impl World {
     async fn new(rules: &str) -> Self {
+        Self::with(rules, "").await
+    }
+
+    /// With more lines in the configuration, and for the FHIR endpoint.
+    async fn with(more: &str, of_fhir: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string().replace('\\', "/");
         let gateway = start_gateway(None, GatewayOptions::default()).await.unwrap();
@@ -41,9 +49,9 @@ impl World {
         let account = GatewayOptions::default();
         fs::write(at("password"), &account.password).unwrap();
         let text = format!(
-            "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n[plugins]\ndir = \"{}\"\n{rules}\n\
+            "[site]\nfacility = \"79999\"\nname = \"Bệnh viện Ví Dụ\"\n[storage]\ndir = \"{}\"\n[plugins]\ndir = \"{}\"\n{more}\n\
              [[source]]\nname = \"his\"\npath = \"{}\"\nplugin = \"vn.qd3176\"\n\
-             [[endpoint]]\nname = \"vhr\"\nkind = \"fhir\"\nurl = \"{}\"\n\
+             [[endpoint]]\nname = \"vhr\"\nkind = \"fhir\"\nurl = \"{}\"\n{of_fhir}\n\
              [[endpoint]]\nname = \"insurance\"\nkind = \"bhxh\"\nurl = \"{}\"\nusername = \"{}\"\npassword = {{ file = \"{}\" }}\n",
             at("state"),
             PLUGINS.path().display().to_string().replace('\\', "/"),
@@ -53,12 +61,23 @@ impl World {
             account.username,
             at("password"),
         );
-        let config = config::parse(&text, "test.toml").unwrap_or_else(|problems| panic!("{problems:#?}"));
         Self {
-            agent: build(config).unwrap(),
+            agent: agent(&text),
             folder,
+            text,
             gateway,
             fhir,
+        }
+    }
+
+    /// Stopped and started anew.
+    fn restarted(self) -> Self {
+        let Self { agent: old, text, .. } = self;
+        drop(old);
+        Self {
+            agent: agent(&text),
+            text,
+            ..self
         }
     }
 
@@ -74,9 +93,11 @@ impl World {
             });
             format!("<HOSO>{}</HOSO>", files.collect::<String>())
         });
+        // No two files are the same, whatever is in them.
+        let day = 1 + fs::read_dir(self.folder.path().join("exports")).unwrap().count();
         let text = format!(
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><GIAMDINHHS><THONGTINDONVI><MACSKCB>79999</MACSKCB></THONGTINDONVI>\
-             <THONGTINHOSO><NGAYLAP>20260106</NGAYLAP><SOLUONGHOSO>{}</SOLUONGHOSO><DANHSACHHOSO>{}</DANHSACHHOSO></THONGTINHOSO>\
+             <THONGTINHOSO><NGAYLAP>202601{day:02}</NGAYLAP><SOLUONGHOSO>{}</SOLUONGHOSO><DANHSACHHOSO>{}</DANHSACHHOSO></THONGTINHOSO>\
              <CHUKYDONVI/></GIAMDINHHS>",
             visits.len(),
             hosos.collect::<String>(),
@@ -112,6 +133,11 @@ impl World {
             other => panic!("{other:?}"),
         }
     }
+}
+
+fn agent(text: &str) -> Arc<Agent> {
+    let config = config::parse(text, "test.toml").unwrap_or_else(|problems| panic!("{problems:#?}"));
+    build(config).unwrap()
 }
 
 /// The same visit with a quantity of drugs that is no number.

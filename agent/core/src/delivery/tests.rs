@@ -117,7 +117,7 @@ fn what_is_on_its_way_is_neither_superseded_nor_dropped() {
 fn what_is_withheld_waits_for_a_person_and_goes_once_it_may() {
     let parked = sending(1)
         .after_attempt(
-            Outcome::Withheld("sign it".into()),
+            Outcome::Withheld(ReasonKind::Unsigned, "sign it".into()),
             InDoubt::Ask,
             &RetryPolicy::default(),
             false,
@@ -139,7 +139,7 @@ fn told() -> Receipt {
     }
 }
 
-const ALL_KINDS: [ReasonKind; 9] = [
+const ALL_KINDS: [ReasonKind; 10] = [
     ReasonKind::Refused,
     ReasonKind::InDoubt,
     ReasonKind::SignedSeveral,
@@ -149,6 +149,7 @@ const ALL_KINDS: [ReasonKind; 9] = [
     ReasonKind::Dropped,
     ReasonKind::Rules,
     ReasonKind::Unsigned,
+    ReasonKind::NoBundle,
 ];
 
 #[test]

@@ -21,7 +21,13 @@ use crate::spool::{Index, Spool};
 /// A code is no longer than this, or it is none.
 const LONGEST_CODE: usize = 64;
 /// Remarks of the agent itself that are no rules. Their words hold no values.
-const OURS: [&str; 4] = ["FHIR-PROFILE", "SIGN-BROKEN", "SIGN-NONE", "SIGN-EXPIRES"];
+const OURS: [&str; 5] = [
+    "FHIR-STRUCTURE",
+    "FHIR-PROFILE",
+    "SIGN-BROKEN",
+    "SIGN-NONE",
+    "SIGN-EXPIRES",
+];
 
 /// What was counted, and what has to be said about it.
 pub(super) struct Gathered {

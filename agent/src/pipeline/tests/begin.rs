@@ -71,6 +71,19 @@ fn only_where_it_is_asked_for_what_carries_no_signature_that_holds_waits_for_a_p
 }
 
 #[test]
+fn what_has_no_bundle_waits_at_the_endpoints_of_that_profile_and_its_claim_goes() {
+    let without = |profile: &str| Head {
+        no_bundle: [(profile.to_owned(), said!("sai", "wrong"))].into(),
+        ..head(None, ClaimForm::AsReceived)
+    };
+    assert_eq!(
+        kept_back("any", &without("r4")),
+        [Some(Some(ReasonKind::NoBundle)), Some(None)]
+    );
+    assert_eq!(kept_back("any", &without("another")), [Some(None), Some(None)]);
+}
+
+#[test]
 fn what_is_no_claim_or_signed_for_several_keeps_its_own_way() {
     assert_eq!(kept_back("only", &head(None, ClaimForm::None)), [Some(None), None]);
     assert_eq!(

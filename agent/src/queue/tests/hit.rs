@@ -117,10 +117,10 @@ async fn a_receipt_is_told_once_however_often_its_export_was_carried_on() {
 }
 
 #[tokio::test]
-async fn what_the_rules_hold_back_stays_held_when_its_record_is_made_otherwise() {
+async fn what_is_held_back_for_what_it_is_stays_held_when_its_record_is_made_otherwise() {
     let world = World::new();
     let held = State::park(ReasonKind::Rules, "[XML1-TABLE]".into(), at(0));
-    let other = State::park(ReasonKind::Rules, "[XML1-ONE]".into(), at(0));
+    let other = State::park(ReasonKind::NoBundle, "[FHIR-STRUCTURE]".into(), at(0));
     let index = world.write_batch(1, &[(1, 1), (2, 1)]);
     let destinations = [Destination {
         endpoint: vhr(),
@@ -135,15 +135,19 @@ async fn what_the_rules_hold_back_stays_held_when_its_record_is_made_otherwise()
     let rows = &index.mapped;
     assert_eq!(
         (world.state(rows[0].record), world.state(rows[1].record)),
-        (held.clone(), other)
+        (held.clone(), other.clone())
     );
-    let mut row = rows[0].clone();
-    row.record = RecordId::of(b"another");
-    world.queue.moved(export, &[row.clone()], at(1)).await.unwrap();
+    let anew = [b"first", b"other"].map(|body| RecordId::of(body));
+    let moved: Vec<RecordRow> = rows
+        .iter()
+        .zip(anew)
+        .map(|(row, record)| RecordRow { record, ..row.clone() })
+        .collect();
+    world.queue.moved(export, &moved, at(1)).await.unwrap();
     let world = world.reopen();
     assert_eq!(world.take(1).await.len(), 0);
-    assert_eq!(world.state(row.record), held);
-    assert_eq!(world.state(rows[0].record), State::Superseded { by: row.record });
+    assert_eq!((world.state(anew[0]), world.state(anew[1])), (held, other));
+    assert_eq!(world.state(rows[0].record), State::Superseded { by: anew[0] });
     let tally = world.queue.tally(&vhr());
     assert_eq!((tally.parked, tally.waiting), (2, 0));
 }
