@@ -293,6 +293,49 @@ fn the_other_forms_say_the_same(world: &World, day: &str, sheets: &Sheets) {
 }
 
 #[test]
+fn a_refusal_is_told_by_the_receivers_number_and_our_words_in_every_form() {
+    let world = World::new();
+    let files = plain(915, 3);
+    let keys = whole_keys(&files);
+    world.gateway.refuse([keys[0].clone()]);
+    world.fhir.refuse([keys[1].clone()]);
+    world.drop_all(&files);
+    world.run(&["run", "--once", "--now"]).with(65);
+    let day = day(&world);
+    let text = report(&world, &day, "csv");
+    let sheets = Sheets::read(&text);
+    let mut told: Vec<[&str; 4]> = sheets.rows["reasons"]
+        .iter()
+        .map(|row| [&*row[1], &*row[2], &*row[4], &*row[5]])
+        .collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            ["refused", "insurance", "1", "maKetQua 701"],
+            ["refused", "vhr", "1", "HTTP 422"],
+        ]
+    );
+    let words = "Ngoài thời gian nhận hoặc kỳ đã quyết toán";
+    let (page, console) = (report(&world, &day, "html"), report(&world, &day, "text"));
+    let file = world.path("bao-cao.xlsx");
+    let out = file.display().to_string();
+    world
+        .run(&[
+            "report", "--from", &day, "--to", &day, "--format", "xlsx", "--out", &out,
+        ])
+        .with(0);
+    let workbook = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+    for form in [&text, &page, &console, &workbook] {
+        for told in [words, "maKetQua 701", "HTTP 422", "nơi nhận không nhận nội dung này"] {
+            assert!(form.contains(told), "{told}: {form}");
+        }
+        // What the receivers said may hold anything.
+        assert!(!form.contains("Hồ sơ đã quyết toán") && keys.iter().all(|key| !form.contains(key)));
+    }
+}
+
+#[test]
 fn what_was_let_go_is_still_counted_and_told_as_not_known_any_more() {
     let world = World::with(Wish {
         gateway: None,

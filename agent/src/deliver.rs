@@ -396,7 +396,7 @@ impl Courier {
         let mut pulse = self.lock_pulse();
         match outcome {
             Ok(Outcome::Withheld(..)) | Err(_) => pulse.line.not_told(),
-            Ok(Outcome::Accepted(_) | Outcome::Refused(_) | Outcome::TooLarge(_)) => {
+            Ok(Outcome::Accepted(_) | Outcome::Refused(..) | Outcome::TooLarge(..)) => {
                 pulse.line.answered();
                 pulse.trouble = None;
             }

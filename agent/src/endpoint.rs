@@ -11,6 +11,7 @@ use bytes::Bytes;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use vhr_core::answer::Code;
 use vhr_core::config::{self, Lane};
 use vhr_core::id::DeliveryId;
 use vhr_core::retry::{Failure, FailureKind, Outcome};
@@ -27,6 +28,8 @@ mod form;
 mod tests;
 mod token;
 mod words;
+
+pub(crate) use words::of_code;
 
 /// No answer of these interfaces is larger.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -271,7 +274,7 @@ pub(crate) fn trouble(call: Call) -> Result<Answer, Outcome> {
     };
     let said = || words::of_status(&answer);
     match answer.status {
-        413 => Err(Outcome::TooLarge(said())),
+        413 => Err(Outcome::TooLarge(Some(Code::Http(413)), said())),
         408 | 425 | 429 | 503 => Err(again(FailureKind::Busy, answer.retry_after, said())),
         401 | 403 | 407 => Err(again(FailureKind::NotLetIn, answer.retry_after, said())),
         // The work may have been done before the error, also where a proxy in front words it as a web page.
@@ -287,7 +290,7 @@ pub(crate) fn nothing_delivered(outcome: Outcome) -> Outcome {
     let (after, kind, text) = match outcome {
         Outcome::TryAgain { after, failure } => (after, failure.kind, failure.text),
         Outcome::Unclear(failure) => (None, failure.kind, failure.text),
-        Outcome::TooLarge(text) | Outcome::Refused(text) | Outcome::Withheld(_, text) => {
+        Outcome::TooLarge(_, text) | Outcome::Refused(_, text) | Outcome::Withheld(_, text) => {
             (None, FailureKind::NotTheInterface, text)
         }
         accepted @ Outcome::Accepted(_) => return accepted,

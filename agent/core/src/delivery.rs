@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Code;
 use crate::id::RecordId;
 use crate::retry::{Failure, Outcome, RetryPolicy};
 use crate::time::Timestamp;
@@ -79,6 +80,9 @@ pub struct Reason {
     pub at: Timestamp,
     /// The endpoint's words, or ours, for the person who decides.
     pub text: String,
+    /// The number by which the endpoint refused it; none where it gave none, or an older version wrote this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
 }
 
 /// The kinds of trouble that only a person can end.
@@ -200,8 +204,8 @@ impl State {
         };
         Ok(match outcome {
             Outcome::Accepted(receipt) => Self::Delivered(receipt),
-            Outcome::Refused(text) => Self::park(ReasonKind::Refused, text, now),
-            Outcome::TooLarge(text) => Self::park(ReasonKind::TooLarge, text, now),
+            Outcome::Refused(code, text) => Self::refused(ReasonKind::Refused, code, text, now),
+            Outcome::TooLarge(code, text) => Self::refused(ReasonKind::TooLarge, code, text, now),
             Outcome::Withheld(kind, text) => Self::park(kind, text, now),
             Outcome::TryAgain { after, failure } => {
                 if others_pass && attempt >= policy.give_up_after {
@@ -294,7 +298,17 @@ impl State {
 
     /// The parked state for this reason.
     pub fn park(kind: ReasonKind, text: String, now: Timestamp) -> Self {
-        Self::Parked(Reason { kind, at: now, text })
+        Self::refused(kind, None, text, now)
+    }
+
+    /// The same for what an endpoint refused by a number.
+    fn refused(kind: ReasonKind, code: Option<Code>, text: String, now: Timestamp) -> Self {
+        Self::Parked(Reason {
+            kind,
+            at: now,
+            text,
+            code,
+        })
     }
 
     fn illegal(&self, step: &'static str) -> IllegalStep {

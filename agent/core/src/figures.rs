@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::answer::Code;
 use crate::delivery::{ReasonKind, State};
 use crate::time::Timestamp;
 
@@ -84,8 +85,8 @@ pub enum Stand {
     Delivered(Timestamp),
     /// A newer version took its place.
     Superseded,
-    /// For a person, or given up by one.
-    Parked(ReasonKind),
+    /// For a person, or given up by one; by which number, where the receiver refused it by one.
+    Parked(ReasonKind, Option<Code>),
 }
 
 /// Which department a record is counted under.
@@ -140,6 +141,8 @@ pub struct Reason {
     pub endpoint: String,
     /// Whose.
     pub department: Department,
+    /// By which number the receiver refused it, where that is known.
+    pub answer: Option<Code>,
 }
 
 /// A remark on a record.
@@ -244,7 +247,14 @@ impl Book {
             return;
         }
         self.departments.entry(department.clone()).or_default().aside += records;
-        self.because(by, code, "", department, records);
+        let reason = Reason {
+            by,
+            code: code.to_owned(),
+            endpoint: String::new(),
+            department: department.clone(),
+            answer: None,
+        };
+        *self.reasons.entry(reason).or_default() += records;
     }
 
     /// A delivery, and when its visit ended where that is known.
@@ -270,8 +280,15 @@ impl Book {
             .entry(endpoint.to_owned())
             .or_default()
             .count(stand, ended);
-        if let Stand::Parked(kind) = stand {
-            self.because(said_no(kind), kind_code(kind), endpoint, department, 1);
+        if let Stand::Parked(kind, answer) = stand {
+            let reason = Reason {
+                by: said_no(kind),
+                code: kind_code(kind).to_owned(),
+                endpoint: endpoint.to_owned(),
+                department: department.clone(),
+                answer,
+            };
+            *self.reasons.entry(reason).or_default() += 1;
         }
     }
 
@@ -306,16 +323,6 @@ impl Book {
             return self.days.get_mut(day).map(|figures| (figures, true));
         }
         self.period.before().holds(day).then_some((&mut self.before, false))
-    }
-
-    fn because(&mut self, by: By, code: &str, endpoint: &str, department: &Department, records: u64) {
-        let reason = Reason {
-            by,
-            code: code.to_owned(),
-            endpoint: endpoint.to_owned(),
-            department: department.clone(),
-        };
-        *self.reasons.entry(reason).or_default() += records;
     }
 }
 
@@ -385,14 +392,16 @@ impl Sent {
             Stand::Open => &mut self.open,
             Stand::Delivered(_) => &mut self.delivered,
             Stand::Superseded => &mut self.superseded,
-            Stand::Parked(ReasonKind::Refused) => &mut self.refused,
+            Stand::Parked(ReasonKind::Refused, _) => &mut self.refused,
             Stand::Parked(
                 ReasonKind::Rules | ReasonKind::Unsigned | ReasonKind::SignedSeveral | ReasonKind::NoBundle,
+                _,
             ) => &mut self.held,
             Stand::Parked(
                 ReasonKind::InDoubt | ReasonKind::KeepsFailing | ReasonKind::TooLarge | ReasonKind::Damaged,
+                _,
             ) => &mut self.stuck,
-            Stand::Parked(ReasonKind::Dropped) => &mut self.dropped,
+            Stand::Parked(ReasonKind::Dropped, _) => &mut self.dropped,
         };
         *place += 1;
         if let (Some(ended), true) = (ended, stand != Stand::Superseded) {
@@ -421,7 +430,7 @@ impl Stand {
             State::Waiting { .. } | State::Sending { .. } => Self::Open,
             State::Delivered(receipt) => Self::Delivered(receipt.at),
             State::Superseded { .. } => Self::Superseded,
-            State::Parked(reason) => Self::Parked(reason.kind),
+            State::Parked(reason) => Self::Parked(reason.kind, reason.code),
         }
     }
 }

@@ -10,9 +10,10 @@
 //! - [`tree`], [`structure`]: whether its resources are FHIR R4, and the profiles they keep;
 //! - [`rules`]: what is wrong with it before it is sent;
 //! - [`diff`]: what a newer version of it says differently;
-//! - [`delivery`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
+//! - [`delivery`], [`answer`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
 //! - [`status`], [`control`], [`outage`], [`figures`]: what is told about it.
 
+pub mod answer;
 pub mod believe;
 pub mod bundle;
 pub mod config;

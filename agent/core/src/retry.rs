@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Code;
 use crate::delivery::{ReasonKind, Receipt};
 use crate::spread;
 use crate::time::Timestamp;
@@ -22,10 +23,10 @@ pub enum Outcome {
         /// What went wrong.
         failure: Failure,
     },
-    /// Refused for what it is; another try would be refused too. The text is the endpoint's.
-    Refused(String),
+    /// Refused for what it is; another try would be refused too. The text is the endpoint's, the number too where it gave one.
+    Refused(Option<Code>, String),
     /// Refused for its size: another try would be refused too.
-    TooLarge(String),
+    TooLarge(Option<Code>, String),
     /// Not sent, for what the record is: not signed as the endpoint wants it, or without a Bundle. The text says what to do.
     Withheld(ReasonKind, String),
     /// Sent, and no answer seen: taken in or not, nobody here knows.

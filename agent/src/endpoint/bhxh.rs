@@ -9,10 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::Value;
+use vhr_core::answer::Code;
 use vhr_core::config::{self, Lane, SecretSource, Standard};
 use vhr_core::delivery::{Receipt, Standing};
 use vhr_core::retry::{FailureKind, Outcome};
 use vhr_core::said;
+use vhr_core::say::Said;
 use vhr_core::time::Timestamp;
 
 use super::form::{form, with_file};
@@ -106,7 +108,7 @@ impl Bhxh {
 
     pub(super) async fn send(&self, parcel: &Parcel, lane: Lane) -> Outcome {
         let Some(file) = &parcel.content else {
-            return Outcome::Refused("the record holds no file for the gateway".into());
+            return Outcome::Refused(None, "the record holds no file for the gateway".into());
         };
         let (url, kind) = match lane {
             Lane::Claims => (&self.send_url, "130"),
@@ -170,6 +172,8 @@ impl Bhxh {
         let known = self.results.get(&code);
         let text = known.map(|(_, text)| text.as_str()).unwrap_or_default();
         let words = format!("maKetQua {code}: {message} {text}");
+        // Where it is no such number, nobody knows what it holds.
+        let number = code.parse().ok().map(Code::MaKetQua);
         match known.map(|(meaning, _)| *meaning) {
             Some(Meaning::Received) => Outcome::Accepted(Receipt {
                 at: clock::now(),
@@ -182,13 +186,13 @@ impl Bhxh {
             Some(Meaning::Renew) => again(FailureKind::NotLetIn, answer.retry_after, words),
             Some(Meaning::Later) => again(FailureKind::Busy, answer.retry_after, words),
             Some(Meaning::Unclear) => Outcome::Unclear(failure(FailureKind::Busy, words)),
-            Some(Meaning::Refused) => Outcome::Refused(words),
-            Some(Meaning::TooLarge) => Outcome::TooLarge(words),
+            Some(Meaning::Refused) => Outcome::Refused(number, words),
+            Some(Meaning::TooLarge) => Outcome::TooLarge(number, words),
             None if code.is_empty() => Outcome::Unclear(failure(
                 FailureKind::NotTheInterface,
                 format!("HTTP {} without maKetQua", answer.status),
             )),
-            None => Outcome::Refused(words),
+            None => Outcome::Refused(number, words),
         }
     }
 
@@ -286,6 +290,16 @@ fn md5_upper(text: &str) -> String {
         .collect()
 }
 
+/// What the gateway means by a code, as our table has it; none where it does not.
+pub(super) fn meaning_of(code: u16) -> Option<Said> {
+    let (_, text) = results(RESULTS).remove(&code.to_string())?;
+    let (vi, en) = text.split_once(" / ")?;
+    Some(Said {
+        vi: vi.to_owned(),
+        en: en.to_owned(),
+    })
+}
+
 fn results(table: &str) -> BTreeMap<String, (Meaning, String)> {
     let rows = table.lines().filter(|line| !line.starts_with('#')).skip(1);
     rows.filter_map(|row| {
@@ -374,12 +388,20 @@ mod tests {
 
     #[test]
     fn a_refusal_under_http_200_is_a_refusal() {
-        for code in ["\"205\"", "205", "123", "\"9999\""] {
+        for (code, number) in [
+            ("\"205\"", Some(205)),
+            ("205", Some(205)),
+            ("123", Some(123)),
+            ("\"9999\"", Some(9999)),
+            ("\"GD4790123456789\"", None),
+            ("7901234567890", None),
+        ] {
             let said = outcome(200, &format!(r#"{{"maKetQua":{code},"thongDiep":"sai"}}"#));
-            assert!(
-                matches!(said, Outcome::Refused(ref words) if words.contains("sai")),
-                "{code}: {said:?}"
-            );
+            let Outcome::Refused(told, words) = said else {
+                panic!("{code}: {said:?}")
+            };
+            assert_eq!(told, number.map(Code::MaKetQua));
+            assert!(words.contains("sai"), "{words}");
         }
     }
 
@@ -390,7 +412,7 @@ mod tests {
             (413, "<html>413 Request Entity Too Large</html>"),
         ] {
             let said = outcome(status, body);
-            assert!(matches!(said, Outcome::TooLarge(_)), "{said:?}");
+            assert!(matches!(said, Outcome::TooLarge(Some(_), _)), "{said:?}");
         }
     }
 
@@ -442,6 +464,9 @@ mod tests {
         let words = ["received", "renew", "later", "unclear", "refused", "too-large"];
         for row in rows {
             assert!(words.contains(&row.split(',').nth(1).unwrap()), "{row}");
+            // Whatever may be told in a report is told in both languages.
+            let code: u16 = row.split(',').next().unwrap().parse().unwrap();
+            assert!(meaning_of(code).is_some() || row.contains("received"), "{row}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! (FHIR R4, <https://hl7.org/fhir/R4/http.html#transaction-response>.)
 
 use serde_json::Value;
+use vhr_core::answer::Code;
 use vhr_core::config;
 use vhr_core::delivery::{Receipt, Standing};
 use vhr_core::retry::{FailureKind, Outcome};
@@ -51,7 +52,7 @@ impl Fhir {
                 "the record was mapped without profile {:?}; it has to be mapped again",
                 self.profile
             );
-            return Outcome::Refused(text);
+            return Outcome::Refused(None, text);
         };
         let mut renewed = false;
         loop {
@@ -96,7 +97,7 @@ fn outcome(answer: &Answer, sent: &[u8]) -> Outcome {
         (200..=299, "Bundle") => read_entries(answer, json.as_ref().unwrap_or(&Value::Null), sent),
         (200..=299, "OperationOutcome") if json.as_ref().is_some_and(has_error) => {
             let said = json.as_ref().unwrap_or(&Value::Null);
-            not_done(is_passing(said), answer.status, &operation_outcome(said))
+            not_done(is_passing(said), answer.status, answer.status, &operation_outcome(said))
         }
         (200..=299, _) => Outcome::Unclear(failure(
             FailureKind::NotTheInterface,
@@ -115,7 +116,8 @@ fn outcome(answer: &Answer, sent: &[u8]) -> Outcome {
         ),
         (400 | 404 | 410 | 412 | 422, "OperationOutcome") | (400 | 412 | 422, _) => {
             let words = json.as_ref().map(operation_outcome).unwrap_or_default();
-            Outcome::Refused(clip(format!("HTTP {}: {words}", answer.status)))
+            let status = answer.status;
+            Outcome::Refused(Some(Code::Http(status)), clip(format!("HTTP {status}: {words}")))
         }
         _ => again(
             FailureKind::NotTheInterface,
@@ -125,14 +127,15 @@ fn outcome(answer: &Answer, sent: &[u8]) -> Outcome {
     }
 }
 
-/// What was not done under a status that says it was: for a reason that passes, or for what it is.
-fn not_done(passing: bool, status: u16, words: &str) -> Outcome {
+/// What was not done under a status that says it was: for a reason that passes, or for what it is. `within`: the status that the part
+/// has which was not done.
+fn not_done(passing: bool, status: u16, within: u16, words: &str) -> Outcome {
     let text = clip(format!("HTTP {status}, but {words}"));
     if passing {
         // Some of it may have been done all the same.
         return Outcome::Unclear(failure(FailureKind::Busy, text));
     }
-    Outcome::Refused(text)
+    Outcome::Refused(Some(Code::Http(within)), text)
 }
 
 fn read_entries(answer: &Answer, bundle: &Value, sent: &[u8]) -> Outcome {
@@ -146,6 +149,7 @@ fn read_entries(answer: &Answer, bundle: &Value, sent: &[u8]) -> Outcome {
         ));
     }
     let mut refused = Vec::new();
+    let mut within = None;
     let mut passing = true;
     let mut reference = None;
     for (at, entry) in (1..).zip(entries) {
@@ -155,6 +159,8 @@ fn read_entries(answer: &Answer, bundle: &Value, sent: &[u8]) -> Outcome {
         let done = status.starts_with('2') || status.starts_with("304");
         if !done || has_error(&response["outcome"]) {
             passing &= status.starts_with("409") || status.starts_with("429") || status.starts_with('5');
+            let told = status.get(..3).and_then(|digits| digits.parse().ok());
+            within = within.or(told);
             refused.push(format!(
                 "entry {at}: {status} {}",
                 operation_outcome(&response["outcome"])
@@ -167,7 +173,12 @@ fn read_entries(answer: &Answer, bundle: &Value, sent: &[u8]) -> Outcome {
         }
     }
     if !refused.is_empty() {
-        return not_done(passing, answer.status, &refused.join("; "));
+        return not_done(
+            passing,
+            answer.status,
+            within.unwrap_or(answer.status),
+            &refused.join("; "),
+        );
     }
     Outcome::Accepted(Receipt {
         at: clock::now(),
@@ -275,7 +286,7 @@ mod tests {
         let body = r#"{"resourceType":"Bundle","entry":[{"response":{"status":"201 Created"}},
             {"response":{"status":"200 OK","outcome":{"resourceType":"OperationOutcome","issue":[
               {"severity":"error","code":"invalid","expression":["Encounter.status"],"diagnostics":"not a code"}]}}}]}"#;
-        let Outcome::Refused(words) = outcome(&answer(200, body), SENT.as_bytes()) else {
+        let Outcome::Refused(Some(Code::Http(200)), words) = outcome(&answer(200, body), SENT.as_bytes()) else {
             panic!("not refused")
         };
         assert!(
@@ -291,14 +302,18 @@ mod tests {
             let body = format!(r#"{{"resourceType":"OperationOutcome","issue":[{issue}]}}"#);
             outcome(&answer(200, &body), SENT.as_bytes())
         };
-        assert!(matches!(told("invalid"), Outcome::Refused(words) if words.contains("words")));
+        assert!(matches!(told("invalid"), Outcome::Refused(Some(Code::Http(200)), words) if words.contains("words")));
         assert!(matches!(told("lock-error"), Outcome::Unclear(_)));
         let entries = |status: &str| {
             let one = r#"{"response":{"status":"201 Created"}}"#;
             let body = format!(r#"{{"resourceType":"Bundle","entry":[{one},{{"response":{{"status":"{status}"}}}}]}}"#);
             outcome(&answer(200, &body), SENT.as_bytes())
         };
-        assert!(matches!(entries("422 Unprocessable"), Outcome::Refused(words) if words.contains("entry 2: 422")));
+        let refused = entries("422 Unprocessable");
+        assert!(
+            matches!(&refused, Outcome::Refused(Some(Code::Http(422)), words) if words.contains("entry 2: 422")),
+            "{refused:?}"
+        );
         assert!(matches!(entries("503"), Outcome::Unclear(_)));
         assert!(matches!(entries("304 Not Modified"), Outcome::Accepted(_)));
     }
@@ -320,9 +335,10 @@ mod tests {
     fn what_the_server_calls_invalid_is_refused_with_its_words() {
         let body = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"structure","details":{"text":"no status"}}]}"#;
         for status in [400, 404, 412, 422] {
-            let Outcome::Refused(words) = outcome(&answer(status, body), SENT.as_bytes()) else {
+            let Outcome::Refused(code, words) = outcome(&answer(status, body), SENT.as_bytes()) else {
                 panic!("{status} not refused")
             };
+            assert_eq!(code, Some(Code::Http(status)));
             assert!(words.contains("no status"), "{words}");
         }
     }

@@ -251,7 +251,7 @@ async fn what_is_too_large_is_told_as_such_whoever_says_it() {
     for answer in [html(413), json(413, "{}"), say(413, "", "")] {
         for outcome in both(Play::SayAndClose(answer.clone())).await {
             assert!(
-                matches!(&outcome, Outcome::TooLarge(words) if words.contains("mỗi hồ sơ một tệp")),
+                matches!(&outcome, Outcome::TooLarge(Some(Code::Http(413)), words) if words.contains("mỗi hồ sơ một tệp")),
                 "{outcome:?}"
             );
         }

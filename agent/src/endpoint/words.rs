@@ -6,10 +6,11 @@ use std::error::Error;
 use std::io;
 
 use rustls::CertificateError as Certificate;
+use vhr_core::answer::Code;
 use vhr_core::said;
 use vhr_core::say::Said;
 
-use super::Answer;
+use super::{Answer, bhxh};
 use crate::report;
 
 /// Whether a request certainly did not reach the endpoint.
@@ -126,10 +127,7 @@ pub(super) fn of_status(answer: &Answer) -> String {
             "proxy đòi đăng nhập: hỏi người quản mạng",
             "the proxy wants a login: ask whoever runs the network"
         ),
-        413 => said!(
-            "nơi nhận không nhận tệp lớn như vậy: xuất lại, mỗi hồ sơ một tệp, hoặc nhờ nơi nhận nâng mức",
-            "larger than the receiver takes: export it again, one visit per file, or ask the receiver for a higher limit"
-        ),
+        413 => too_large(),
         300..=399 => {
             let to = answer.location.as_deref().unwrap_or("?");
             said!(
@@ -155,6 +153,42 @@ pub(super) fn of_status(answer: &Answer) -> String {
         ),
     };
     with(&said, &format!("HTTP {status}"))
+}
+
+fn too_large() -> Said {
+    said!(
+        "nơi nhận không nhận tệp lớn như vậy: xuất lại, mỗi hồ sơ một tệp, hoặc nhờ nơi nhận nâng mức",
+        "larger than the receiver takes: export it again, one visit per file, or ask the receiver for a higher limit"
+    )
+}
+
+/// What a receiver means that refuses by this number: our words, where its own may hold anything.
+pub(crate) fn of_code(code: Code) -> Said {
+    match code {
+        Code::MaKetQua(code) => bhxh::meaning_of(code).unwrap_or_else(|| {
+            said!(
+                "mã này chưa có trong bảng của chương trình: hỏi cổng",
+                "a code that our table does not have: ask the gateway"
+            )
+        }),
+        Code::Http(200..=299) => said!(
+            "nơi nhận trả lời là xong nhưng báo lỗi bên trong: xem `queue show`",
+            "answered as done, with an error inside: see `queue show`"
+        ),
+        Code::Http(404 | 410) => said!(
+            "nơi nhận không có thứ được nhắc đến: xem `queue show`, hỏi nơi nhận",
+            "the receiver does not have what is referred to: see `queue show`, ask the receiver"
+        ),
+        Code::Http(412) => said!(
+            "nơi nhận có nhiều bản cùng mã định danh: nhờ nơi nhận gộp lại",
+            "the receiver has several with the same identifier: ask it to merge them"
+        ),
+        Code::Http(413) => too_large(),
+        Code::Http(_) => said!(
+            "nơi nhận không nhận nội dung này: xem `queue show`, sửa rồi xuất lại, hoặc hỏi nơi nhận",
+            "the receiver does not take what it says: see `queue show`, correct and export it again, or ask the receiver"
+        ),
+    }
 }
 
 /// What it is and what to do, then the technical words.

@@ -107,6 +107,7 @@ impl From<Short> for State {
                 kind,
                 at,
                 text: String::new(),
+                code: None,
             }),
         }
     }

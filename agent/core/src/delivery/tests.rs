@@ -44,17 +44,35 @@ fn after(state: &State, outcome: Outcome, in_doubt: InDoubt) -> State {
 fn a_refused_delivery_waits_for_a_person() {
     let state = after(
         &sending(1),
-        Outcome::Refused("unknown site code".into()),
+        Outcome::Refused(Some(Code::MaKetQua(205)), "unknown site code".into()),
         InDoubt::Resend,
     );
-    assert!(
-        matches!(state, State::Parked(Reason { kind: ReasonKind::Refused, ref text, .. }) if text == "unknown site code")
+    let State::Parked(reason) = state else {
+        panic!("{state:?}")
+    };
+    assert_eq!(
+        (reason.kind, reason.text.as_str()),
+        (ReasonKind::Refused, "unknown site code")
+    );
+    assert_eq!(
+        serde_json::to_value(reason.code).unwrap(),
+        serde_json::json!({"maKetQua": 205})
+    );
+    // What older versions wrote down has no number.
+    let older = serde_json::json!({"state": "parked", "kind": "refused", "at": noon(), "text": "no"});
+    assert_eq!(
+        serde_json::from_value::<State>(older).unwrap(),
+        State::park(ReasonKind::Refused, "no".into(), noon())
     );
 }
 
 #[test]
 fn what_is_too_large_for_an_endpoint_is_not_tried_again() {
-    let state = after(&sending(1), Outcome::TooLarge("HTTP 413".into()), InDoubt::Resend);
+    let state = after(
+        &sending(1),
+        Outcome::TooLarge(Some(Code::Http(413)), "HTTP 413".into()),
+        InDoubt::Resend,
+    );
     let State::Parked(reason) = state else {
         panic!("{state:?}")
     };
@@ -231,7 +249,7 @@ proptest! {
             let next = match act.clone() {
                 Act::Start => before.start(noon()),
                 Act::Accept => end(Outcome::Accepted(receipt())),
-                Act::Refuse => end(Outcome::Refused("no".into())),
+                Act::Refuse => end(Outcome::Refused(Some(Code::Http(422)), "no".into())),
                 Act::TryAgain(after) => end(Outcome::TryAgain { after: after.map(Duration::from_millis), failure: failure() }),
                 Act::Unclear => end(Outcome::Unclear(failure())),
                 Act::Supersede => before.supersede(RecordId::of(b"newer")),

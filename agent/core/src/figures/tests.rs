@@ -118,7 +118,7 @@ fn every_delivery_is_counted_once_and_what_was_superseded_is_not_due() {
         Stand::Superseded,
         Stand::Delivered(Timestamp::from_millis(1)),
     ];
-    for stand in others.into_iter().chain(parked.map(Stand::Parked)) {
+    for stand in others.into_iter().chain(parked.map(|kind| Stand::Parked(kind, None))) {
         book.delivery(DAY, "vhr", &ward("K01"), stand, None);
     }
     let sent = book.sum().endpoints["vhr"];
@@ -141,6 +141,38 @@ fn every_delivery_is_counted_once_and_what_was_superseded_is_not_due() {
     for kind in parked {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind_code(kind));
     }
+}
+
+#[test]
+fn what_a_receiver_refused_is_told_by_the_number_it_gave() {
+    let mut book = book();
+    let refused = |code| Stand::Parked(ReasonKind::Refused, code);
+    for code in [
+        Some(Code::MaKetQua(205)),
+        Some(Code::MaKetQua(701)),
+        Some(Code::MaKetQua(205)),
+        None,
+    ] {
+        book.delivery(DAY, "insurance", &ward("K01"), refused(code), None);
+    }
+    let told: Vec<_> = book
+        .reasons
+        .iter()
+        .map(|(reason, records)| (reason.answer, *records))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, 1),
+            (Some(Code::MaKetQua(205)), 2),
+            (Some(Code::MaKetQua(701)), 1)
+        ]
+    );
+    assert!(
+        book.reasons
+            .keys()
+            .all(|reason| (reason.by, &*reason.code) == (By::Receiver, "refused"))
+    );
 }
 
 #[test]

@@ -183,11 +183,11 @@ impl Told<'_> {
         let export = *export;
         let open = deliveries.extract_if(.., |(_, stand)| match stand {
             Stand::Open => true,
-            Stand::Parked(kind) => kind.needs_a_person(),
+            Stand::Parked(kind, _) => kind.needs_a_person(),
             Stand::Delivered(_) | Stand::Superseded => false,
         });
         let moved = open.map(|(endpoint, stand)| match stand {
-            Stand::Parked(kind) if kind.is_of_the_record() => (endpoint, stand),
+            Stand::Parked(kind, _) if kind.is_of_the_record() => (endpoint, stand),
             _ => (endpoint, Stand::Open),
         });
         let moved = moved.collect();

@@ -9,6 +9,7 @@ use vhr_core::say::Said;
 
 use super::definitions;
 use super::gather::Gathered;
+use crate::endpoint;
 
 /// So many of the rules most often broken are told.
 const RULES: usize = 10;
@@ -286,6 +287,14 @@ fn reasons(book: &Book) -> Sheet {
             Cell::Text(reason.endpoint.clone()),
             Cell::Text(named(&reason.department)),
             Cell::Count(*records),
+            Cell::Text(reason.answer.map(|code| code.to_string()).unwrap_or_default()),
+            Cell::Text(
+                reason
+                    .answer
+                    .map(endpoint::of_code)
+                    .map(|said| said.to_string())
+                    .unwrap_or_default(),
+            ),
         ]
     });
     Sheet {
@@ -297,6 +306,8 @@ fn reasons(book: &Book) -> Sheet {
             said!("nơi nhận", "endpoint"),
             said!("khoa", "department"),
             said!("hồ sơ", "records"),
+            said!("mã trả lời", "answer"),
+            said!("nghĩa của mã", "what it means"),
         ]),
         rows: rows.collect(),
     }
