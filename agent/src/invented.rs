@@ -18,6 +18,7 @@ pub(crate) fn head() -> Head {
         ended: None,
         classes: vec![],
         content: "ab".into(),
+        written: None,
         plugin: PluginRef {
             id: "vn.qd3176".into(),
             version: "0.1.0".into(),

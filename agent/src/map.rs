@@ -18,7 +18,7 @@ use crate::frame::{self, Cut, FileFault, Opened, Survey};
 use crate::plugin::{self, Answer, Context, Outcome, Payload, Plugin, SourceRecord};
 use crate::signature::{Judge, Signatures};
 use crate::spool::batch::SetAside;
-use crate::spool::{self, Index, RecordRow, Spool};
+use crate::spool::{self, Index, RecordRow, Spool, Written};
 
 pub mod claim;
 mod department;
@@ -312,6 +312,7 @@ impl Mapper {
                 "không có bộ hồ sơ FHIR nào được cấu hình / no profile set is configured",
             )]);
         };
+        let written = claim::written(&framed.opened, &claim);
         let (form, envelope) = match claim::form(survey, &framed.cut, &framed.opened, &key.facility, claim) {
             Ok(form) => form,
             Err(why) => return refused(vec![ours("HOST-CLAIM", why)]),
@@ -328,12 +329,8 @@ impl Mapper {
             key,
             ended: visit.ended,
             classes: visit.classes,
-            content: framed
-                .opened
-                .digest()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            content: hex(&framed.opened.digest()),
+            written: written.as_ref().map(hex),
             plugin,
             signed,
             signature: judge.signature(signed, visit_ended),
@@ -385,6 +382,9 @@ impl Mapper {
             size: u32::try_from(size).unwrap_or(u32::MAX),
             visit: self.keyed.visit(&key.facility, &key.visit),
             content: self.keyed.digest("content", &[record.head.content.as_bytes()]),
+            written: record.head.written.as_ref().map_or(Written::AsRead, |written| {
+                Written::Spoiled(self.keyed.digest("written", &[written.as_bytes()]))
+            }),
             signed: record.head.signed,
             shares: shares.iter().map(share).collect(),
         }
@@ -422,6 +422,10 @@ fn source_record(framed: &Framed) -> SourceRecord {
         payload: Payload::Json(framed.opened.view_json()),
         ext: Vec::new(),
     }
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn set_aside(seq: u32, locator: &str, fault: frame::RecordFault) -> SetAside {

@@ -276,6 +276,7 @@ impl Agent {
             })?;
             let destination = |(endpoint, first): (&config::Endpoint, _)| Destination {
                 endpoint: EndpointId::new(&endpoint.name),
+                as_written: matches!(endpoint.kind, config::Kind::Bhxh { .. }),
                 first,
             };
             Ok::<_, map::Error>((index, endpoints.iter().zip(first).map(destination).collect()))

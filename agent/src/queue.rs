@@ -127,6 +127,8 @@ pub struct Taken {
 pub struct Destination {
     /// Where to.
     pub endpoint: EndpointId,
+    /// What goes there is the text as it was written (a claim), and not as it is read: so versions of a visit are compared.
+    pub as_written: bool,
     /// How each record's delivery begins.
     pub first: Vec<Begin>,
 }

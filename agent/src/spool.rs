@@ -30,7 +30,7 @@ use crate::seal;
 pub mod batch;
 mod quarantine;
 
-pub use batch::{Batch, BatchWriter, Index, RecordRow};
+pub use batch::{Batch, BatchWriter, Index, RecordRow, Written};
 pub(crate) use quarantine::{forget_derived, quarantine, quarantined};
 
 const MAGIC: [u8; 4] = *b"VHRX";

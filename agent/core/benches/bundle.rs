@@ -85,6 +85,7 @@ fn record() -> Record {
             ended: Some("2026-01-05T20:00:00+07:00".into()),
             classes: Vec::new(),
             content: "ab".repeat(32),
+            written: None,
             plugin: PluginRef {
                 id: "vn.qd3176".into(),
                 version: "0.1.0".into(),

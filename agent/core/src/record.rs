@@ -78,6 +78,9 @@ pub struct Head {
     pub classes: Vec<String>,
     /// Digest of the visit's content, whatever file and wrapping it came in, hex.
     pub content: String,
+    /// The same of the text as it was written, where it was spoiled and is read otherwise; hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
     /// The plugin that mapped it.
     pub plugin: PluginRef,
     /// Whether the file it came in was signed.
@@ -212,6 +215,7 @@ mod tests {
                 ended: None,
                 classes: vec!["hiv".into()],
                 content: "ab".into(),
+                written: None,
                 plugin: PluginRef {
                     id: "vn.qd3176".into(),
                     version: "0.1.0".into(),
@@ -241,9 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn a_head_of_before_there_was_a_reason_for_no_bundle_reads_and_without_one_nothing_is_written() {
+    fn what_older_heads_have_not_is_not_written_where_there_is_nothing_to_tell() {
         let head = serde_json::to_value(record().head).unwrap();
-        assert!(head.get("no_bundle").is_none(), "{head}");
+        assert!(
+            head.get("no_bundle").is_none() && head.get("written").is_none(),
+            "{head}"
+        );
         let mut without = record();
         without.head.no_bundle = [("r4".into(), crate::said!("sai", "wrong"))].into();
         assert_eq!(Record::unseal(&without.seal().1).unwrap(), without);

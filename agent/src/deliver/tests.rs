@@ -12,7 +12,7 @@ use super::*;
 use crate::journal::Entry;
 use crate::keys::Keys;
 use crate::queue::{Begin, Destination};
-use crate::spool::{Index, RecordRow};
+use crate::spool::{Index, RecordRow, Written};
 
 const DONE: &str =
     r#"{"resourceType":"Bundle","entry":[{"response":{"status":"201 Created","location":"Encounter/1"}}]}"#;
@@ -153,6 +153,7 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId, head: Head)
         size: u32::try_from(body.len()).unwrap(),
         visit: [1; 16],
         content: [1; 16],
+        written: Written::default(),
         signed: false,
         shares: vec![],
     };
@@ -164,6 +165,7 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId, head: Head)
     writer.finish(&index).unwrap();
     let destination = Destination {
         endpoint: endpoint.clone(),
+        as_written: false,
         first: vec![Begin::In(State::new(clock::now()))],
     };
     queue

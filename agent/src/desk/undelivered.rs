@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::keys::Keys;
     use crate::queue::{Begin, Destination, Queue};
-    use crate::spool::{Index, RecordRow, Spool};
+    use crate::spool::{Index, RecordRow, Spool, Written};
 
     const CONFIG: &str = r#"
 [site]
@@ -112,6 +112,7 @@ profile = "r4"
             size: 1,
             visit: [seq as u8; 16],
             content: [1; 16],
+            written: Written::default(),
             signed: false,
             shares: vec![],
         };
@@ -122,6 +123,7 @@ profile = "r4"
         };
         let destinations = ["vhr", "insurance"].map(|name| Destination {
             endpoint: EndpointId::new(name),
+            as_written: false,
             first: vec![Begin::In(State::new(now)); 7],
         });
         let export = ExportId::from_bytes([1; 32]);

@@ -11,6 +11,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use sha2::{Digest, Sha256};
+use vhr_core::spoiled::Encoding;
 
 use super::{
     Limits,
@@ -46,6 +47,8 @@ pub struct Opened {
     pub unknown: Vec<String>,
     /// The columns whose text was spoiled and now says what was meant.
     pub repairs: Vec<Repair>,
+    /// What [`Opened::digest`] was of the text as it was written; none: nothing in it was spoiled.
+    pub written: Option<[u8; 32]>,
     /// Fields that stood twice in one row and said something else the second time, as `XML2/SO_LUONG`. The first is what
     /// plugins see; both leave with the claim.
     pub doubled: Vec<String>,
@@ -89,6 +92,7 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
         signed,
         unknown: Vec::new(),
         repairs: Vec::new(),
+        written: None,
         doubled: Vec::new(),
         unknown_digests: Vec::new(),
         held: Vec::with_capacity(files.len()),
@@ -105,7 +109,11 @@ pub fn open(cut: &Cut, limits: &Limits) -> Result<Opened, RecordFault> {
             }
         })?;
     }
+    let written = opened.store.doubts.any().then(|| opened.digest());
     opened.repairs = spoiled::repair(&mut opened.store, &opened.tables, &NAMES);
+    // Marks apart are the same text by Unicode's own rules.
+    let is_spoiled = |repair: &Repair| repair.encoding != Encoding::Decomposed;
+    opened.written = written.filter(|_| opened.repairs.iter().any(is_spoiled));
     Ok(opened)
 }
 

@@ -90,6 +90,11 @@ impl Doubts {
         }
     }
 
+    /// Whether there is any.
+    pub(super) fn any(&self) -> bool {
+        !self.odd.is_empty()
+    }
+
     /// Forgets the fields from this one on.
     pub(super) fn truncate(&mut self, fields: usize) {
         for list in [&mut self.odd, &mut self.apart, &mut self.open] {
@@ -121,7 +126,7 @@ type Column<'a> = (usize, &'a str);
 /// Repairs the values of all tables, each the number of the table and its rows. `names` are those of the tables.
 pub(super) fn repair(store: &mut Store, tables: &[(usize, Range<u32>)], names: &[&'static str]) -> Vec<Repair> {
     let doubts = std::mem::take(&mut store.doubts);
-    if doubts.odd.is_empty() {
+    if !doubts.any() {
         return Vec::new();
     }
     let columns = columns(store, tables);

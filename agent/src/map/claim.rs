@@ -100,6 +100,12 @@ fn is_table_name(name: &str) -> bool {
         .is_some_and(|number| (1..=15).contains(&number))
 }
 
+/// Digest of what the claim says, where that was written in spoiled letters and is read otherwise. Tables that a plugin builds are made
+/// of what is read.
+pub fn written(opened: &Opened, claim: &plugin::Claim) -> Option<[u8; 32]> {
+    opened.written.filter(|_| !matches!(claim, plugin::Claim::Tables(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine;
@@ -235,6 +241,21 @@ mod tests {
         };
         let (_, envelope) = formed(&PLAIN, plugin::Claim::Tables(vec![table]));
         assert!(envelope.unwrap().contains(&STANDARD.encode("<TONG_HOP/>")));
+    }
+
+    #[test]
+    fn a_claim_says_what_was_written_unless_the_plugin_builds_it() {
+        let spoiled = "<TONG_HOP><MA_LK>LK1</MA_LK><HO_TEN>NguyÔn V¨n H¹nh</HO_TEN></TONG_HOP>";
+        let text = text(&PLAIN).replace(
+            &STANDARD.encode("<TONG_HOP><MA_LK>LK1</MA_LK></TONG_HOP>"),
+            &STANDARD.encode(spoiled),
+        );
+        let limits = frame::Limits::default();
+        let cut = frame::records(text.as_bytes(), &limits).next().unwrap().unwrap();
+        let opened = frame::open(&cut, &limits).unwrap();
+        assert!(opened.written.is_some());
+        assert_eq!(written(&opened, &plugin::Claim::AsReceived), opened.written);
+        assert_eq!(written(&opened, &plugin::Claim::Tables(vec![])), None);
     }
 
     const CHECK_IN: &str = "<CHI_TIEU_TRANG_THAI_KCB><DSACH_TRANG_THAI_KCB><TRANG_THAI_KCB><MA_LK>LK1</MA_LK></TRANG_THAI_KCB>\

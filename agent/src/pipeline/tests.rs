@@ -2,6 +2,7 @@
 
 mod begin;
 mod no_bundle;
+mod spoiled;
 
 use std::fs;
 use std::sync::LazyLock;

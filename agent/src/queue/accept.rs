@@ -10,7 +10,7 @@ use vhr_core::time::Timestamp;
 use super::rows::Short;
 use super::{Begin, Destination, Error, Queue, step};
 use crate::journal::{Accepted, Counts, Entry, First, Sync};
-use crate::spool::{self, RecordRow};
+use crate::spool::{self, RecordRow, Written};
 
 impl Queue {
     /// Accepts an export whose copy and batch are on disk: writes down every delivery that is made of it. Older versions of
@@ -50,7 +50,7 @@ impl Queue {
                 if only_if_new && (within.contains_key(&row.visit) || self.has_version(&destination.endpoint, row)?) {
                     continue;
                 }
-                if self.is_known(&destination.endpoint, row, within.get(&row.visit).copied())? {
+                if self.is_known(destination, row, within.get(&row.visit).copied())? {
                     continue;
                 }
                 *known = false;
@@ -117,12 +117,15 @@ impl Queue {
     }
 
     /// Whether an endpoint has this version of a visit, or will have it without anybody's doing, or may have it: the same
-    /// content, and not unsigned where this one is signed. What was refused there is not known: it comes again because
-    /// somebody put it right.
-    fn is_known(&self, endpoint: &EndpointId, row: &RecordRow, within: Option<&RecordRow>) -> Result<bool, Error> {
-        let same = |content: [u8; 16], signed: bool| content == row.content && (signed || !row.signed);
+    /// content, written alike where that is what goes there, and not unsigned where this one is signed. What was refused there is
+    /// not known: it comes again because somebody put it right.
+    fn is_known(&self, there: &Destination, row: &RecordRow, within: Option<&RecordRow>) -> Result<bool, Error> {
+        let endpoint = &there.endpoint;
+        let same = |content: [u8; 16], written: Written, signed: bool| {
+            content == row.content && (!there.as_written || written.agrees(row.written)) && (signed || !row.signed)
+        };
         if let Some(before) = within {
-            return Ok(same(before.content, before.signed));
+            return Ok(same(before.content, before.written, before.signed));
         }
         let live = {
             let live = self.lock_live();
@@ -134,11 +137,19 @@ impl Queue {
                         Short::Parked { kind, .. } => *kind == ReasonKind::InDoubt,
                         Short::Superseded { .. } => false,
                     };
-                    (order, stands && same(record.row.content, record.row.signed))
+                    (
+                        order,
+                        stands && same(record.row.content, record.row.written, record.row.signed),
+                    )
                 })
         };
         let ended = self.history.newest(endpoint, &row.visit)?;
-        let ended = ended.map(|newest| (newest.order, newest.delivered && same(newest.content, newest.signed)));
+        let ended = ended.map(|newest| {
+            (
+                newest.order,
+                newest.delivered && same(newest.content, newest.written, newest.signed),
+            )
+        });
         // What is sent once more is in both: where it stands now counts.
         let newest = ended.into_iter().chain(live).max_by_key(|(order, _)| *order);
         Ok(newest.is_some_and(|(_, known)| known))

@@ -343,6 +343,7 @@ impl Queue {
             order: ended.order,
             record: ended.row.record,
             content: ended.row.content,
+            written: ended.row.written,
             signed: ended.row.signed,
             delivered: matches!(state, Short::Delivered { .. }),
         });

@@ -20,10 +20,10 @@ use vhr_core::time::Timestamp;
 
 use super::rows::Short;
 use crate::journal::{Counts, Position};
-use crate::spool::{self, RecordRow};
+use crate::spool::{self, RecordRow, Written};
 
 /// Changed when the layout of the trees changes: an index of another version is built anew.
-const VERSION: &str = "7";
+const VERSION: &str = "8";
 /// A database that takes longer to open hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// One that is locked for longer is locked by somebody else.
@@ -100,6 +100,8 @@ pub(super) struct Newest {
     pub(super) record: RecordId,
     /// Keyed digest of its content.
     pub(super) content: [u8; 16],
+    /// How the text of that was written.
+    pub(super) written: Written,
     /// Whether it came signed.
     pub(super) signed: bool,
     /// Whether it arrived.

@@ -25,7 +25,7 @@ use crate::seal;
 use crate::spool::{self, RecordRow, sync_folder};
 
 const MAGIC: [u8; 4] = *b"VHRS";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 /// So many are kept: the newest and the one before it.
 const KEPT: usize = 2;
 /// No row is larger; a larger length is damage.

@@ -6,7 +6,7 @@ use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 
 use super::*;
 use crate::invented;
-use crate::spool::{self, Spool};
+use crate::spool::{self, Spool, Written};
 
 mod ended;
 mod hand;
@@ -14,6 +14,7 @@ mod hit;
 mod lines;
 mod model;
 mod rebuilt;
+mod written;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + ms)
@@ -100,6 +101,7 @@ impl World {
                 size: u32::try_from(body.len()).unwrap(),
                 visit: [*visit; 16],
                 content: [*content; 16],
+                written: Written::default(),
                 signed: false,
                 shares: vec![],
             };
@@ -113,7 +115,11 @@ impl World {
     async fn try_accept(&self, export: u8, visits: &[(u8, u8)]) -> Result<Vec<RecordId>, Error> {
         let index = self.write_batch(export, visits);
         let first = vec![Begin::In(State::new(at(0))); visits.len()];
-        let destinations = [Destination { endpoint: vhr(), first }];
+        let destinations = [Destination {
+            endpoint: vhr(),
+            as_written: false,
+            first,
+        }];
         let export = ExportId::from_bytes([export; 32]);
         self.queue
             .accept(export, "his", None, &index, &destinations, at(0))

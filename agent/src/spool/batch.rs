@@ -46,10 +46,33 @@ pub struct RecordRow {
     pub visit: [u8; 16],
     /// Keyed digest of the visit's content.
     pub content: [u8; 16],
+    /// How the text of that content was written.
+    #[serde(default)]
+    pub written: Written,
     /// Whether the file it came in was signed.
     pub signed: bool,
     /// Keyed digests of what its Bundle shares with others.
     pub shares: Vec<u64>,
+}
+
+/// How the text of a record was written, beside what it is read as: claims leave as they were written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Written {
+    /// An older version did not tell.
+    #[default]
+    Untold,
+    /// As it is read.
+    AsRead,
+    /// In spoiled letters, this being their keyed digest.
+    Spoiled([u8; 16]),
+}
+
+impl Written {
+    /// Whether two records that are read as the same were written alike, as far as is known.
+    pub fn agrees(self, other: Self) -> bool {
+        self == other || [self, other].contains(&Self::Untold)
+    }
 }
 
 /// A record or a whole file that could not be used, and why.

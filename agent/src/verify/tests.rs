@@ -9,7 +9,7 @@ use crate::invented;
 use crate::journal::Sync;
 use crate::keys::Keys;
 use crate::queue::{Begin, Destination};
-use crate::spool::{ExportHead, Index, RecordRow};
+use crate::spool::{ExportHead, Index, RecordRow, Written};
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + ms)
@@ -59,6 +59,7 @@ impl World {
                 size: 1,
                 visit: [seq as u8; 16],
                 content: [1; 16],
+                written: Written::default(),
                 signed: false,
                 shares: vec![],
             });
@@ -71,6 +72,7 @@ impl World {
         writer.finish(&index).unwrap();
         let destinations = [Destination {
             endpoint: vhr(),
+            as_written: false,
             first: vec![Begin::In(State::new(at(0))); 3],
         }];
         let accepted = self

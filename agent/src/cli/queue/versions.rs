@@ -155,6 +155,11 @@ fn told_of(spool: &Spool, record: RecordId, old: &Version, new: &Version) -> Bef
             "còn khác ở bảng không có trong QĐ 3176, chỉ được chuyển tiếp",
             "they differ, too, in a table that QĐ 3176 does not have, and that is only passed on"
         ))
+    } else if before.differences.is_empty() && old.written != new.written {
+        Some(said!(
+            "nội dung như nhau, chỉ khác bảng mã chữ: một trong hai bản bị lỗi phông (TCVN3, VNI…)",
+            "all says the same, only its letters are written otherwise: one of the two was spoiled (TCVN3, VNI…)"
+        ))
     } else if before.differences.is_empty() {
         Some(said!("nội dung các bảng như nhau", "all tables say the same"))
     } else {
@@ -255,6 +260,7 @@ mod tests {
     use super::*;
     use crate::journal::{Counts, First, Stood};
     use crate::keys::Keys;
+    use crate::spool::Written;
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(1_764_000_000_000 + ms)
@@ -273,6 +279,7 @@ mod tests {
             size: 0,
             visit,
             content: [record; 16],
+            written: Written::default(),
             signed: false,
             shares: vec![],
         }

@@ -54,7 +54,7 @@ fn values(opened: &Opened) -> Vec<String> {
 #[test]
 fn a_spoiled_export_says_the_same_as_a_clean_one_and_is_the_same_version() {
     let clean = open_one(&spoiled(str::to_owned)).unwrap();
-    assert!(clean.repairs.is_empty());
+    assert!(clean.repairs.is_empty() && clean.written.is_none());
     let legacy = [Encoding::Tcvn3, Encoding::Vni, Encoding::Windows1258, Encoding::Viscii];
     let ways = legacy
         .map(|encoding| (encoding, spoiled(|text| latin1(encoding, text))))
@@ -71,6 +71,10 @@ fn a_spoiled_export_says_the_same_as_a_clean_one_and_is_the_same_version() {
         let opened = open_one(&record).unwrap();
         assert_eq!(opened.view_json(), clean.view_json());
         assert_eq!(opened.digest(), clean.digest());
+        // The claim keeps what was written, and says something else.
+        let written = opened.written.inspect(|written| assert_ne!(*written, clean.digest()));
+        assert_eq!(written.is_some(), encoding != Encoding::Decomposed, "{encoding:?}");
+        assert_eq!(written, open_one(&record).unwrap().written);
         let expected = [
             ("XML1", "CHAN_DOAN_VAO", encoding, 1),
             ("XML1", "DIA_CHI", encoding, 1),

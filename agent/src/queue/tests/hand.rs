@@ -61,6 +61,7 @@ async fn ends_that_came_after_a_snapshot_are_not_taken_for_those_before_it() {
         size: 0,
         visit: [1; 16],
         content: [1; 16],
+        written: Written::default(),
         signed: false,
         shares: vec![],
     };
@@ -71,6 +72,7 @@ async fn ends_that_came_after_a_snapshot_are_not_taken_for_those_before_it() {
     };
     let destinations = [vhr(), other.clone()].map(|endpoint| Destination {
         endpoint,
+        as_written: false,
         first: vec![Begin::In(State::new(at(0)))],
     });
     let accepted = world.queue.accept(export, "his", None, &index, &destinations, at(0));
@@ -170,6 +172,7 @@ async fn a_visit_is_found_by_its_key_at_each_endpoint_in_its_newest_version() {
         size: 0,
         visit,
         content: [content; 16],
+        written: Written::default(),
         signed: false,
         shares: vec![],
     };
@@ -179,7 +182,11 @@ async fn a_visit_is_found_by_its_key_at_each_endpoint_in_its_newest_version() {
         ..Default::default()
     };
     let first = vec![Begin::In(State::new(at(0))); 2];
-    let destinations = [Destination { endpoint: vhr(), first }];
+    let destinations = [Destination {
+        endpoint: vhr(),
+        as_written: false,
+        first,
+    }];
     let accepted = world.queue.accept(export, "his", None, &index, &destinations, at(0));
     accepted.await.unwrap();
     let found = world.queue.deliveries_of_visit("79999", "LK1").unwrap();

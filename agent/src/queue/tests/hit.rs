@@ -124,6 +124,7 @@ async fn what_is_held_back_for_what_it_is_stays_held_when_its_record_is_made_oth
     let index = world.write_batch(1, &[(1, 1), (2, 1)]);
     let destinations = [Destination {
         endpoint: vhr(),
+        as_written: false,
         first: vec![Begin::In(held.clone()), Begin::In(other.clone())],
     }];
     let export = ExportId::from_bytes([1; 32]);

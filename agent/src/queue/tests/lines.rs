@@ -13,6 +13,7 @@ async fn accept(world: &World, export: u8, check_in: bool) -> Counts {
     let lines = [("insurance", claims), ("insurance.check-in", check_ins), ("vhr", fhir)];
     let destinations = lines.map(|(name, first)| Destination {
         endpoint: EndpointId::new(name),
+        as_written: false,
         first: vec![first],
     });
     let export = ExportId::from_bytes([export; 32]);
@@ -65,6 +66,7 @@ async fn a_record_that_has_nowhere_to_go_is_not_called_known() {
     let index = world.write_batch(1, &[(1, 1)]);
     let destinations = [Destination {
         endpoint: vhr(),
+        as_written: false,
         first: vec![Begin::OfAnotherLine],
     }];
     let export = ExportId::from_bytes([1; 32]);
