@@ -8,7 +8,7 @@
 //! - [`spoiled`]: what its text says, where it came in the wrong encoding;
 //! - [`id`], [`record`], [`bundle`]: what a visit becomes;
 //! - [`tree`], [`structure`]: whether its resources are FHIR R4, and the profiles they keep;
-//! - [`rules`]: what is wrong with it before it is sent;
+//! - [`rules`], [`twin`]: what is wrong with it before it is sent;
 //! - [`diff`]: what a newer version of it says differently;
 //! - [`delivery`], [`answer`], [`retry`], [`line`], [`schedule`], [`spread`], [`believe`]: what becomes of it on its way;
 //! - [`status`], [`control`], [`outage`], [`figures`]: what is told about it.
@@ -37,3 +37,4 @@ pub mod status;
 pub mod structure;
 pub mod time;
 pub mod tree;
+pub mod twin;
