@@ -412,7 +412,7 @@ fn nothing(typed: &str) -> Reply {
 /// The reason, and what to do about it.
 fn parked(reason: &Reason) -> String {
     use vhr_core::delivery::ReasonKind::{
-        Damaged, Dropped, InDoubt, KeepsFailing, NoBundle, Refused, Rules, SignedSeveral, TooLarge, Unsigned,
+        Damaged, Dropped, InDoubt, KeepsFailing, NoBundle, Refused, Rules, SignedSeveral, TooLarge, Twice, Unsigned,
     };
     let what_to_do = match reason.kind {
         Refused => {
@@ -421,7 +421,7 @@ fn parked(reason: &Reason) -> String {
         InDoubt => {
             "Đã gửi nhưng không thấy trả lời: tra tại nơi nhận; nếu có rồi thì `queue resolve MÃ --sent MÃ-GIAO-DỊCH`, nếu chưa có thì `queue resolve MÃ --not-sent`. (Sent, no answer seen: look it up at the receiver; `queue resolve ID --sent REFERENCE` if it is there, `queue resolve ID --not-sent` if it is not.)"
         }
-        SignedSeveral | Unsigned | NoBundle => "",
+        SignedSeveral | Twice | Unsigned | NoBundle => "",
         KeepsFailing => {
             "Riêng hồ sơ này gửi mãi không được: xem lý do, rồi `queue retry`. (Fails alone: see the reason, then `queue retry`.)"
         }

@@ -109,6 +109,8 @@ pub enum ReasonKind {
     Unsigned,
     /// What the plugin made of it is no FHIR, so there is no Bundle to send.
     NoBundle,
+    /// The claim of another visit says the same, and went there or will: the gateway would refuse it (its code 61).
+    Twice,
 }
 
 impl ReasonKind {
@@ -119,7 +121,7 @@ impl ReasonKind {
 
     /// Whether the trouble is in the record itself, and comes again with it.
     pub fn is_of_the_record(self) -> bool {
-        matches!(self, Self::Rules | Self::SignedSeveral | Self::NoBundle)
+        matches!(self, Self::Rules | Self::SignedSeveral | Self::NoBundle | Self::Twice)
     }
 }
 

@@ -394,7 +394,11 @@ impl Sent {
             Stand::Superseded => &mut self.superseded,
             Stand::Parked(ReasonKind::Refused, _) => &mut self.refused,
             Stand::Parked(
-                ReasonKind::Rules | ReasonKind::Unsigned | ReasonKind::SignedSeveral | ReasonKind::NoBundle,
+                ReasonKind::Rules
+                | ReasonKind::Twice
+                | ReasonKind::Unsigned
+                | ReasonKind::SignedSeveral
+                | ReasonKind::NoBundle,
                 _,
             ) => &mut self.held,
             Stand::Parked(
@@ -453,6 +457,7 @@ fn said_no(kind: ReasonKind) -> By {
     match kind {
         ReasonKind::Refused | ReasonKind::InDoubt | ReasonKind::KeepsFailing | ReasonKind::TooLarge => By::Receiver,
         ReasonKind::Rules
+        | ReasonKind::Twice
         | ReasonKind::Unsigned
         | ReasonKind::SignedSeveral
         | ReasonKind::NoBundle
@@ -474,6 +479,7 @@ fn kind_code(kind: ReasonKind) -> &'static str {
         ReasonKind::Rules => "rules",
         ReasonKind::Unsigned => "unsigned",
         ReasonKind::NoBundle => "no-bundle",
+        ReasonKind::Twice => "twice",
     }
 }
 

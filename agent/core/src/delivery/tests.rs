@@ -157,7 +157,7 @@ fn told() -> Receipt {
     }
 }
 
-const ALL_KINDS: [ReasonKind; 10] = [
+const ALL_KINDS: [ReasonKind; 11] = [
     ReasonKind::Refused,
     ReasonKind::InDoubt,
     ReasonKind::SignedSeveral,
@@ -168,6 +168,7 @@ const ALL_KINDS: [ReasonKind; 10] = [
     ReasonKind::Rules,
     ReasonKind::Unsigned,
     ReasonKind::NoBundle,
+    ReasonKind::Twice,
 ];
 
 #[test]

@@ -104,6 +104,7 @@ fn every_delivery_is_counted_once_and_what_was_superseded_is_not_due() {
     let parked = [
         ReasonKind::Refused,
         ReasonKind::Rules,
+        ReasonKind::Twice,
         ReasonKind::Unsigned,
         ReasonKind::SignedSeveral,
         ReasonKind::NoBundle,

@@ -29,11 +29,11 @@ pub(super) fn all() -> Vec<Said> {
             "Sent: with a receipt. What was sent once more counts by its first."
         ),
         said!(
-            "Từ chối: nơi nhận trả về (refused); bị giữ lại: quy tắc, chữ ký, plugin tạo FHIR sai (rules, unsigned, signed-several, \
-             no-bundle); vướng: chưa rõ đã đến chưa, lỗi lặp lại, quá lớn, hỏng (in-doubt, keeps-failing, too-large, damaged); thôi gửi: \
-             người quyết định (dropped).",
-            "Refused there: by the receiver; held by us: rules, signatures, FHIR that a plugin made wrong; stuck: in doubt, keeps failing, too \
-             large, damaged; given up: by a person."
+            "Từ chối: nơi nhận trả về (refused); bị giữ lại: quy tắc, trùng, chữ ký, plugin tạo FHIR sai (rules, twice, unsigned, \
+             signed-several, no-bundle); vướng: chưa rõ đã đến chưa, lỗi lặp lại, quá lớn, hỏng (in-doubt, keeps-failing, too-large, \
+             damaged); thôi gửi: người quyết định (dropped).",
+            "Refused there: by the receiver; held by us: rules, the same twice, signatures, FHIR that a plugin made wrong; stuck: in doubt, \
+             keeps failing, too large, damaged; given up: by a person."
         ),
         said!(
             "Mã trả lời: maKetQua của cổng hoặc mã HTTP khi nơi nhận từ chối; nghĩa là lời của chương trình, không phải của nơi nhận. Bản cũ \
