@@ -17,13 +17,14 @@ use crate::digest::Keyed;
 use crate::frame::{self, Cut, FileFault, Opened, Survey};
 use crate::plugin::{self, Answer, Context, Outcome, Payload, Plugin, SourceRecord};
 use crate::signature::{Judge, Signatures};
-use crate::spool::batch::SetAside;
+use crate::spool::batch::{SetAside, TwinKey};
 use crate::spool::{self, Index, RecordRow, Spool, Written};
 
 pub mod claim;
 mod department;
 mod fhir;
 pub mod profiles;
+mod twin;
 
 /// Records given to the plugin at once.
 const BATCH: usize = 64;
@@ -86,7 +87,7 @@ struct Framed {
 #[derive(Debug)]
 pub enum Made {
     /// Mapped.
-    Record(Box<Record>, Vec<bundle::Share>),
+    Record(Box<Record>, Vec<bundle::Share>, Option<TwinKey>),
     /// The plugin says no, or what it gave is of no use.
     Refused(SetAside),
     /// It could not be read.
@@ -140,13 +141,14 @@ impl Mapper {
             match made {
                 Made::Refused(why) => index.refused.push(why),
                 Made::SetAside(why) => index.set_aside.push(why),
-                Made::Record(record, shares) => {
+                Made::Record(record, shares, twin) => {
                     let (id, body) = record.seal();
                     match batch.add(&body) {
                         Ok((offset, length)) => {
-                            index
-                                .mapped
-                                .push(self.row(&record, &shares, id, offset, length, body.len()));
+                            index.mapped.push(RecordRow {
+                                twin,
+                                ..self.row(&record, &shares, id, offset, length, body.len())
+                            });
                             sealed(&record.head);
                         }
                         Err(e) => failure = Some(e),
@@ -356,6 +358,7 @@ impl Mapper {
                 envelope,
             }),
             shares,
+            twin::of(&self.keyed, &framed.opened),
         )
     }
 
@@ -387,6 +390,7 @@ impl Mapper {
             }),
             signed: record.head.signed,
             shares: shares.iter().map(share).collect(),
+            twin: None,
         }
     }
 }

@@ -156,6 +156,7 @@ async fn accept(queue: &Queue, spool: &Spool, endpoint: &EndpointId, head: Head)
         written: Written::default(),
         signed: false,
         shares: vec![],
+        twin: None,
     };
     let index = Index {
         found: 1,

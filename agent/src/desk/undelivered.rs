@@ -115,6 +115,7 @@ profile = "r4"
             written: Written::default(),
             signed: false,
             shares: vec![],
+            twin: None,
         };
         let index = Index {
             found: 7,

@@ -104,6 +104,7 @@ impl World {
                 written: Written::default(),
                 signed: false,
                 shares: vec![],
+                twin: None,
             };
             index.mapped.push(row);
         }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use vhr_core::id::{ExportId, RecordId};
 use vhr_core::record::Record;
+use vhr_core::twin::Amounts;
 
 use super::{Error, Part, Spool, create, damaged, io_error, read_head};
 use crate::keys::Keys;
@@ -53,6 +54,19 @@ pub struct RecordRow {
     pub signed: bool,
     /// Keyed digests of what its Bundle shares with others.
     pub shares: Vec<u64>,
+    /// By what its claim is told from one that says the same of another visit.
+    #[serde(default)]
+    pub twin: Option<TwinKey>,
+}
+
+/// What is kept of a [`vhr_core::twin::Twin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TwinKey {
+    /// Keyed digest of what has to be the same.
+    pub same: [u8; 16],
+    /// The amounts, to each of which something was added: a number of its own for each `same`, which without the site's key
+    /// nobody knows. What they are stays hidden; how far they are apart from those of a twin can be told.
+    pub amounts: Amounts,
 }
 
 /// How the text of a record was written, beside what it is read as: claims leave as they were written.

@@ -62,6 +62,7 @@ impl World {
                 written: Written::default(),
                 signed: false,
                 shares: vec![],
+                twin: None,
             });
         }
         let index = Index {

@@ -282,6 +282,7 @@ mod tests {
             written: Written::default(),
             signed: false,
             shares: vec![],
+            twin: None,
         }
     }
 

@@ -64,6 +64,7 @@ async fn ends_that_came_after_a_snapshot_are_not_taken_for_those_before_it() {
         written: Written::default(),
         signed: false,
         shares: vec![],
+        twin: None,
     };
     let index = spool::Index {
         found: 1,
@@ -175,6 +176,7 @@ async fn a_visit_is_found_by_its_key_at_each_endpoint_in_its_newest_version() {
         written: Written::default(),
         signed: false,
         shares: vec![],
+        twin: None,
     };
     let index = spool::Index {
         found: 2,
