@@ -14,6 +14,7 @@ use vhr_core::config::{self, Config, Source};
 use vhr_core::id::{EndpointId, ExportId};
 use vhr_core::settle::Look;
 use vhr_core::time::Timestamp;
+use vhr_core::twin;
 
 use crate::deliver::{Courier, Until};
 use crate::desk::Desk;
@@ -268,10 +269,11 @@ impl Agent {
         let agent = Arc::clone(self);
         let mapped = spawn_blocking(move || {
             let endpoints = agent.config.lines();
+            let once = !agent.config.rules.off.iter().any(|off| twin::is_meant(off));
             let mut first = vec![Vec::new(); endpoints.len()];
             let index = agent.mapper.run(&agent.spool, export, &plugin, |head| {
                 for (endpoint, first) in endpoints.iter().zip(&mut first) {
-                    first.push(begin(endpoint, head, now));
+                    first.push(begin(endpoint, head, once, now));
                 }
             })?;
             let destination = |(endpoint, first): (&config::Endpoint, _)| Destination {

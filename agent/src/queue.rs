@@ -32,6 +32,7 @@ mod rows;
 mod snapshot;
 mod standing;
 mod tally;
+mod twins;
 
 use history::History;
 pub use history::{ExportRow, Trust};
@@ -140,6 +141,8 @@ pub enum Begin {
     In(State),
     /// The same, but only where nothing of the visit is known.
     IfNew(State),
+    /// The same, but only once: where the claim of another visit says the same, it waits for a person.
+    Once(State),
     /// Not at all: it may not go there. Older versions of the visit have no more to say all the same.
     Excluded,
     /// Not at all: it goes by another line, and is no version of what goes by this one.
@@ -150,7 +153,7 @@ impl Begin {
     /// The state in which it begins, if it does.
     pub fn state(&mut self) -> Option<&mut State> {
         match self {
-            Self::In(state) | Self::IfNew(state) => Some(state),
+            Self::In(state) | Self::IfNew(state) | Self::Once(state) => Some(state),
             Self::Excluded | Self::OfAnotherLine => None,
         }
     }

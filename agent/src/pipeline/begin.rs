@@ -8,11 +8,13 @@ use vhr_core::time::Timestamp;
 use crate::queue::Begin;
 
 /// How a record's delivery by a line begins. A check-in and a claim of one visit go to a gateway each by its own, and neither
-/// takes the other's place; elsewhere a check-in is news only where nothing of the visit is known.
-pub(super) fn begin(line: &Endpoint, head: &Head, now: Timestamp) -> Begin {
+/// takes the other's place; elsewhere a check-in is news only where nothing of the visit is known. With `once`, a claim goes to
+/// a gateway only if no other visit's says the same.
+pub(super) fn begin(line: &Endpoint, head: &Head, once: bool, now: Timestamp) -> Begin {
     let check_in = matches!(head.claim, ClaimForm::CheckIn { .. });
     match line.kind {
         Kind::Bhxh { lane, .. } if check_in != (lane == Lane::CheckIns) => Begin::OfAnotherLine,
+        Kind::Bhxh { .. } if once && !check_in => first_state(line, head, now).map_or(Begin::Excluded, Begin::Once),
         Kind::Bhxh { .. } => first_state(line, head, now).map_or(Begin::Excluded, Begin::In),
         Kind::Fhir { .. } if check_in => first_state(line, head, now).map_or(Begin::OfAnotherLine, Begin::IfNew),
         Kind::Fhir { .. } => first_state(line, head, now).map_or(Begin::Excluded, Begin::In),

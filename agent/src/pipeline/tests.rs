@@ -171,6 +171,31 @@ async fn a_visit_that_breaks_a_rule_goes_to_fhir_and_its_claim_waits_until_it_is
     assert_eq!(world.parked().await, Vec::<String>::new());
 }
 
+/// The same visit, exported under another number.
+fn under_another_number(visit: &Visit) -> Visit {
+    let key = format!("{}-2", visit.key);
+    let mut again = visit.clone();
+    for table in &mut again.tables {
+        table.xml = table.xml.replace(&visit.key, &key);
+    }
+    Visit { key, ..again }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_under_two_numbers_in_one_file_is_one_claim_unless_the_site_switched_that_off() {
+    let visit = exports::many(12, 1).next().unwrap();
+    let again = under_another_number(&visit);
+    for (rules, claims) in [("", 1), ("[rules]\noff = [\"CLAIM-TWICE\"]", 2)] {
+        let world = World::new(rules).await;
+        world.export("first.xml", &[visit.clone(), again.clone()]).await;
+        assert_eq!(world.claims(), [visit.key.clone(), again.key.clone()][..claims]);
+        assert!(world.is_in_fhir(&visit) && world.is_in_fhir(&again));
+        let parked = world.parked().await;
+        assert_eq!(parked.len(), 2 - claims, "{parked:?}");
+        assert!(parked.iter().all(|why| why.starts_with("Mã 61: trùng")), "{parked:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_the_site_switched_off_holds_nothing_back() {
     let world = World::new("[rules]\noff = [\"XML2-SO_LUONG-*\"]").await;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
-use vhr_core::delivery::ReasonKind;
+use vhr_core::delivery::{ReasonKind, State};
 use vhr_core::id::{DeliveryId, EndpointId, ExportId, PluginRef, RecordId};
 use vhr_core::time::Timestamp;
 
 use super::rows::Short;
+use super::twins::Begun;
 use super::{Begin, Destination, Error, Queue, step};
 use crate::journal::{Accepted, Counts, Entry, First, Sync};
 use crate::spool::{self, RecordRow, Written};
@@ -42,6 +43,7 @@ impl Queue {
         for destination in destinations {
             let mut firsts: Vec<First> = Vec::new();
             let mut within = BTreeMap::new();
+            let mut begun = Begun::of(export);
             for ((row, first), known) in batch.mapped.iter().zip(&destination.first).zip(&mut known) {
                 if *first == Begin::OfAnotherLine {
                     continue;
@@ -56,17 +58,31 @@ impl Queue {
                 *known = false;
                 within.insert(row.visit, row);
                 // What is there of older versions has no more to say, even where the new one does not go.
-                let overtaken = self.overtaken(&destination.endpoint, &row.visit).into_iter();
-                superseded.extend(overtaken.map(|id| (id, row.record)));
-                let (Begin::In(state) | Begin::IfNew(state)) = first else {
-                    continue;
+                let overtaken = self.overtaken(&destination.endpoint, &row.visit);
+                begun.supersedes(&overtaken);
+                superseded.extend(overtaken.into_iter().map(|id| (id, row.record)));
+                let state = match first {
+                    Begin::In(state) | Begin::IfNew(state) => state.clone(),
+                    Begin::Once(state) => {
+                        let first = self.first_of_twins(&destination.endpoint, row, &begun, state, now)?;
+                        begun.begins(row, &first);
+                        first
+                    }
+                    Begin::Excluded | Begin::OfAnotherLine => continue,
                 };
-                match firsts.iter_mut().find(|first| first.state == *state) {
+                // A month that was exported again under new numbers has as many reasons as visits.
+                let is_alone = matches!(&state, State::Parked(reason) if reason.kind == ReasonKind::Twice);
+                let known = if is_alone {
+                    None
+                } else {
+                    firsts.iter_mut().find(|first| first.state == state)
+                };
+                match known {
                     Some(first) => first.seqs.push(row.seq),
                     None => firsts.push(First {
                         endpoint: destination.endpoint.clone(),
                         seqs: vec![row.seq],
-                        state: state.clone(),
+                        state,
                     }),
                 }
             }

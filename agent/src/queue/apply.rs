@@ -56,7 +56,7 @@ impl Start {
             (Opened::AsLeft, Some((top, live))) => {
                 // What the index was known to hold, is it still there? sled drops what lies behind a place that was hit.
                 let counts = start.history.count()?;
-                if counts[0] < top.history[0] || counts[1] < top.history[1] {
+                if [0, 1, 3].iter().any(|tree| counts[*tree] < top.history[*tree]) {
                     let why = "the index has lost rows";
                     tracing::warn!(why, "the index is built anew");
                     start.damage.index = Some(why.to_owned());
@@ -336,7 +336,7 @@ impl Queue {
         Ok(self.history.put_ended(ended)?)
     }
 
-    /// Remembers which version of its visit it is.
+    /// Remembers which version of its visit it is, and what it said.
     pub(super) fn put_newest(&self, ended: &Ended) -> Result<(), Error> {
         let newest = ended.deliveries.iter().map(|(endpoint, state, _)| Newest {
             endpoint: endpoint.clone(),
@@ -347,7 +347,8 @@ impl Queue {
             signed: ended.row.signed,
             delivered: matches!(state, Short::Delivered { .. }),
         });
-        Ok(self.history.put_newest(&ended.row.visit, newest)?)
+        self.history.put_newest(&ended.row.visit, newest)?;
+        Ok(self.history.put_claimed(ended)?)
     }
 
     /// What the journal told of a delivery before its export was known: its export's entry was damaged.

@@ -166,6 +166,7 @@ impl Queue {
         if let Some(standing) = self.standing(export)? {
             for stood in &standing.records {
                 self.history.remove_newest(&stood.row.visit, stood.row.record)?;
+                self.history.remove_claimed(&stood.row)?;
             }
             self.lock_tallies().forget(&standing);
         }

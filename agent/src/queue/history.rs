@@ -22,6 +22,8 @@ use super::rows::Short;
 use crate::journal::{Counts, Position};
 use crate::spool::{self, RecordRow, Written};
 
+mod twins;
+
 /// Changed when the layout of the trees changes: an index of another version is built anew.
 const VERSION: &str = "8";
 /// A database that takes longer to open hangs.
@@ -154,10 +156,11 @@ pub(super) struct History {
     exports: Tree,
     visits: Tree,
     ended: Tree,
+    twins: Tree,
     seen: Tree,
     meta: Tree,
-    /// How many rows there are of exports, visits and ended records. Counting them takes long.
-    counts: [AtomicU64; 3],
+    /// How many rows there are of exports, visits, ended records and twins. Counting them takes long.
+    counts: [AtomicU64; 4],
 }
 
 impl History {
@@ -218,6 +221,7 @@ impl History {
             exports: tree("exports")?,
             visits: tree("visits")?,
             ended: tree("ended")?,
+            twins: tree("twins")?,
             seen: tree("seen")?,
             meta: tree("meta")?,
             db: Some(db),
@@ -232,6 +236,7 @@ impl History {
             exports: tree(),
             visits: tree(),
             ended: tree(),
+            twins: tree(),
             seen: tree(),
             meta: tree(),
             counts: Default::default(),
@@ -339,20 +344,24 @@ impl History {
         Ok(found)
     }
 
-    /// How many exports, visits and ended records there are.
-    pub(super) fn counts(&self) -> [u64; 3] {
-        [0, 1, 2].map(|which: usize| self.counts[which].load(Ordering::Relaxed))
+    /// How many exports, visits, ended records and twins there are.
+    pub(super) fn counts(&self) -> [u64; 4] {
+        [0, 1, 2, 3].map(|which: usize| self.counts[which].load(Ordering::Relaxed))
     }
 
     /// Counts them one by one.
-    pub(super) fn count(&self) -> Result<[u64; 3], Error> {
-        let counts = [self.exports.count()?, self.visits.count()?, self.ended.count()?];
+    pub(super) fn count(&self) -> Result<[u64; 4], Error> {
+        let trees = [&self.exports, &self.visits, &self.ended, &self.twins];
+        let mut counts = [0; 4];
+        for (count, tree) in counts.iter_mut().zip(trees) {
+            *count = tree.count()?;
+        }
         self.set_counts(counts);
         Ok(counts)
     }
 
     /// They are known.
-    pub(super) fn set_counts(&self, counts: [u64; 3]) {
+    pub(super) fn set_counts(&self, counts: [u64; 4]) {
         for (kept, count) in self.counts.iter().zip(counts) {
             kept.store(count, Ordering::Relaxed);
         }
@@ -431,10 +440,17 @@ impl History {
 
     /// Begins anew.
     pub(super) fn clear(&self) -> Result<(), Error> {
-        for tree in [&self.exports, &self.visits, &self.ended, &self.seen, &self.meta] {
+        for tree in [
+            &self.exports,
+            &self.visits,
+            &self.ended,
+            &self.twins,
+            &self.seen,
+            &self.meta,
+        ] {
             tree.clear()?;
         }
-        self.set_counts([0; 3]);
+        self.set_counts([0; 4]);
         self.set_text("version", VERSION)
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Live {
     orders: HashMap<RecordId, u64>,
     due: BTreeSet<(u16, Timestamp, u64)>,
     visits: BTreeSet<([u8; 16], u64)>,
+    /// By what claims say.
+    twins: BTreeSet<([u8; 16], u64)>,
     /// How many records of an export are here.
     exports: HashMap<ExportId, u32>,
 }
@@ -77,6 +79,7 @@ impl Live {
         *self.exports.entry(record.export.id).or_default() += 1;
         self.orders.insert(record.row.record, order);
         self.visits.insert((record.row.visit, order));
+        self.twins.extend(twin(&record.row, order));
         self.records.insert(order, Box::new(record));
     }
 
@@ -158,6 +161,9 @@ impl Live {
         if let Some(order) = self.orders.get(&row.record)
             && let Some(record) = self.records.get_mut(order)
         {
+            // Made anew by a newer version of ours, it may be known by more than before.
+            twin(&record.row, *order).map(|was| self.twins.remove(&was));
+            self.twins.extend(twin(row, *order));
             record.row = row.clone();
         }
     }
@@ -187,6 +193,7 @@ impl Live {
         }
         self.orders.remove(&record.row.record);
         self.visits.remove(&(record.row.visit, order));
+        twin(&record.row, order).map(|twin| self.twins.remove(&twin));
         Some(record)
     }
 
@@ -204,9 +211,26 @@ impl Live {
         endpoint: &EndpointId,
         visit: &[u8; 16],
     ) -> impl DoubleEndedIterator<Item = (u64, &LiveRecord, &Short)> {
+        self.known_by(&self.visits, endpoint, visit)
+    }
+
+    /// The same of what says the same, whatever visit it is of.
+    pub(super) fn saying(
+        &self,
+        endpoint: &EndpointId,
+        same: &[u8; 16],
+    ) -> impl DoubleEndedIterator<Item = (u64, &LiveRecord, &Short)> {
+        self.known_by(&self.twins, endpoint, same)
+    }
+
+    fn known_by<'l>(
+        &'l self,
+        by: &'l BTreeSet<([u8; 16], u64)>,
+        endpoint: &EndpointId,
+        digest: &[u8; 16],
+    ) -> impl DoubleEndedIterator<Item = (u64, &'l LiveRecord, &'l Short)> + use<'l> {
         let place = self.find(endpoint);
-        self.visits
-            .range((*visit, 0)..=(*visit, u64::MAX))
+        by.range((*digest, 0)..=(*digest, u64::MAX))
             .filter_map(move |(_, order)| {
                 let record = self.records.get(order)?;
                 let delivery = record
@@ -256,6 +280,10 @@ fn row(order: u64, record: &LiveRecord, delivery: &LiveDelivery) -> DeliveryRow 
         visit: record.row.visit,
         position: delivery.position,
     }
+}
+
+fn twin(row: &RecordRow, order: u64) -> Option<([u8; 16], u64)> {
+    row.twin.as_ref().map(|twin| (twin.same, order))
 }
 
 fn due(delivery: &LiveDelivery, order: u64) -> Option<(u16, Timestamp, u64)> {

@@ -40,7 +40,7 @@ pub(super) struct Top {
     pub(super) order: u64,
     pub(super) tallies: Tallies,
     /// How many rows the history had, in each of its trees.
-    pub(super) history: [u64; 3],
+    pub(super) history: [u64; 4],
     /// The exports whose deliveries have all ended, and since when.
     pub(super) resting: Vec<(ExportId, Timestamp)>,
     endpoints: Vec<EndpointId>,
@@ -86,7 +86,7 @@ pub(super) fn make(mut top: Top, live: &Live) -> io::Result<Made> {
 }
 
 impl Top {
-    pub(super) fn new(end: Position, order: u64, tallies: Tallies, history: [u64; 3]) -> Self {
+    pub(super) fn new(end: Position, order: u64, tallies: Tallies, history: [u64; 4]) -> Self {
         Self {
             end,
             order,

@@ -6,6 +6,7 @@ use vhr_core::record::{ClaimForm, Head, Record, VisitKey};
 
 use super::*;
 use crate::invented;
+use crate::spool::batch::TwinKey;
 use crate::spool::{self, Spool, Written};
 
 mod ended;
@@ -14,6 +15,7 @@ mod hit;
 mod lines;
 mod model;
 mod rebuilt;
+mod twins;
 mod written;
 
 fn at(ms: i64) -> Timestamp {
@@ -104,7 +106,11 @@ impl World {
                 written: Written::default(),
                 signed: false,
                 shares: vec![],
-                twin: None,
+                // Visits 1 and 2, 3 and 4 … say the same.
+                twin: Some(TwinKey {
+                    same: [visit.div_ceil(2); 16],
+                    amounts: [u64::from(*content) * 1_000; 3],
+                }),
             };
             index.mapped.push(row);
         }
@@ -114,8 +120,17 @@ impl World {
 
     /// Accepts one export holding these visits, each with a content, for the endpoint `vhr`.
     async fn try_accept(&self, export: u8, visits: &[(u8, u8)]) -> Result<Vec<RecordId>, Error> {
+        self.try_accept_as(export, visits, Begin::In).await
+    }
+
+    async fn try_accept_as(
+        &self,
+        export: u8,
+        visits: &[(u8, u8)],
+        first: impl Fn(State) -> Begin,
+    ) -> Result<Vec<RecordId>, Error> {
         let index = self.write_batch(export, visits);
-        let first = vec![Begin::In(State::new(at(0))); visits.len()];
+        let first = vec![first(State::new(at(0))); visits.len()];
         let destinations = [Destination {
             endpoint: vhr(),
             as_written: false,
@@ -374,6 +389,10 @@ fn all(queue: &Queue) -> impl PartialEq + std::fmt::Debug + use<> {
     for visit in 0..4 {
         newest.insert(visit, queue.history.newest(&vhr(), &[visit; 16]).unwrap());
     }
+    let claimed = (0..4).flat_map(|same| queue.history.claimed(&[same; 16]));
+    let mut claimed: Vec<_> = claimed.map(Result::unwrap).collect();
+    // Of what is sent once more, it counts where it stands now.
+    claimed.retain(|claimed| queue.lock_live().order(claimed.record).is_none());
     let resting: BTreeMap<_, _> = queue.lock_resting().clone().into_iter().collect();
     (
         states(queue),
@@ -381,6 +400,7 @@ fn all(queue: &Queue) -> impl PartialEq + std::fmt::Debug + use<> {
         queue.source_tally("his"),
         exports,
         newest,
+        claimed,
         resting,
     )
 }

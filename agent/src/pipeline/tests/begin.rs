@@ -48,7 +48,7 @@ fn kept_back(signed: &str, head: &Head) -> Vec<Option<Option<ReasonKind>>> {
     let now = Timestamp::from_millis(1);
     let first = endpoints(signed)
         .into_iter()
-        .map(|endpoint| begin(&endpoint, head, now).state().cloned());
+        .map(|endpoint| begin(&endpoint, head, true, now).state().cloned());
     let kind = |state: State| match state {
         State::Parked(reason) => Some(reason.kind),
         _ => None,
@@ -102,7 +102,7 @@ fn a_check_in_goes_by_a_line_of_its_own_at_once_and_a_claim_by_the_schedule() {
         let lines = nightly.lines();
         let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
         assert_eq!(names, ["vhr", "insurance", "insurance.check-in"]);
-        let [fhir, claims, check_ins] = [0, 1, 2].map(|nth: usize| begin(&lines[nth], &head, noon));
+        let [fhir, claims, check_ins] = [0, 1, 2].map(|nth: usize| begin(&lines[nth], &head, true, noon));
         (fhir, claims, check_ins)
     };
     let at_noon = || State::new(noon);
@@ -112,7 +112,18 @@ fn a_check_in_goes_by_a_line_of_its_own_at_once_and_a_claim_by_the_schedule() {
     );
     assert_eq!(
         begins(ClaimForm::AsReceived),
-        (Begin::In(at_noon()), Begin::In(State::new(night)), Begin::OfAnotherLine)
+        (
+            Begin::In(at_noon()),
+            Begin::Once(State::new(night)),
+            Begin::OfAnotherLine
+        )
+    );
+    let claims = &nightly.lines()[1];
+    let off = begin(claims, &head(None, ClaimForm::AsReceived), false, noon);
+    assert_eq!(
+        off,
+        Begin::In(State::new(night)),
+        "the rule against the same twice is off"
     );
     assert_eq!(
         begins(ClaimForm::None),

@@ -17,6 +17,8 @@ enum Is {
     Refused,
     Doubt,
     Damaged,
+    /// Another visit says the same.
+    Twice,
     Dropped,
     Superseded,
 }
@@ -31,6 +33,7 @@ impl Is {
             State::Parked(reason) => match reason.kind {
                 ReasonKind::InDoubt => Self::Doubt,
                 ReasonKind::Damaged => Self::Damaged,
+                ReasonKind::Twice => Self::Twice,
                 ReasonKind::Dropped => Self::Dropped,
                 _ => Self::Refused,
             },
@@ -143,6 +146,18 @@ impl Model {
             .any(|other| other.visit == self.known[nth].visit)
     }
 
+    /// Whether the other visit of its pair says the same at the endpoint, and nothing of its own does.
+    fn has_twin(&self, visit: u8, content: u8) -> bool {
+        let last = |known: &Known| self.known.iter().rposition(|other| other.visit == known.visit);
+        let same = self.known.iter().enumerate().filter(|(nth, known)| {
+            let replaced = last(known).is_some_and(|last| last > *nth && self.known[last].is == Is::Delivered);
+            (known.visit.div_ceil(2), known.content) == (visit.div_ceil(2), content) && !replaced
+        });
+        let goes = |is| matches!(is, Is::Waiting | Is::Sending | Is::Delivered | Is::Doubt);
+        let (own, others): (Vec<_>, Vec<_>) = same.map(|(_, known)| known).partition(|known| known.visit == visit);
+        others.iter().any(|other| goes(other.is) || other.is == Is::Damaged) && !own.iter().any(|own| goes(own.is))
+    }
+
     fn nth(&self, record: RecordId) -> usize {
         self.known.iter().position(|known| known.record == record).unwrap()
     }
@@ -154,7 +169,12 @@ impl Model {
             Act::Settle(nth, end) => self.settle(nth, end).await,
             Act::Retry(nth) => self.retry(nth).await,
             Act::Drop(nth) => {
-                let may = |is| matches!(is, Is::Waiting | Is::Refused | Is::Doubt | Is::Damaged | Is::Dropped);
+                let may = |is| {
+                    matches!(
+                        is,
+                        Is::Waiting | Is::Refused | Is::Doubt | Is::Damaged | Is::Twice | Is::Dropped
+                    )
+                };
                 self.ask(nth, Is::Dropped, may, |state| state.drop_for("no".into(), at(0)))
                     .await;
             }
@@ -185,11 +205,15 @@ impl Model {
         let export = u8::try_from(self.exports.len() + 1).unwrap();
         let visits: Vec<(u8, u8)> = (0..4).zip(contents).filter(|(_, content)| *content > 0).collect();
         if self.full {
-            let refused = self.world.try_accept(export, &visits).await.unwrap_err();
+            let refused = self
+                .world
+                .try_accept_as(export, &visits, Begin::Once)
+                .await
+                .unwrap_err();
             assert!(refused.is_full());
             return;
         }
-        let records = self.world.try_accept(export, &visits).await.unwrap();
+        let records = self.world.try_accept_as(export, &visits, Begin::Once).await.unwrap();
         self.exports.insert(export, visits.clone());
         for ((visit, content), record) in visits.into_iter().zip(records) {
             let newest = self.known.iter().rev().find(|known| known.visit == visit);
@@ -197,6 +221,11 @@ impl Model {
             if newest.is_some_and(|newest| newest.content == content && stands(newest.is)) {
                 continue;
             }
+            let is = if self.has_twin(visit, content) {
+                Is::Twice
+            } else {
+                Is::Waiting
+            };
             for older in self.known.iter_mut().filter(|known| known.visit == visit) {
                 if !older.is.is_final() && older.is != Is::Sending {
                     older.is = Is::Superseded;
@@ -207,7 +236,7 @@ impl Model {
                 visit,
                 content,
                 export,
-                is: Is::Waiting,
+                is,
                 gone: false,
             });
         }
@@ -279,7 +308,12 @@ impl Model {
 
     async fn retry(&mut self, nth: usize) {
         let newer = self.id(nth).is_some_and(|(nth, _)| self.has_newer(nth));
-        let parked = |is| matches!(is, Is::Waiting | Is::Refused | Is::Doubt | Is::Damaged | Is::Dropped);
+        let parked = |is| {
+            matches!(
+                is,
+                Is::Waiting | Is::Refused | Is::Doubt | Is::Damaged | Is::Twice | Is::Dropped
+            )
+        };
         self.ask(nth, Is::Waiting, |is| parked(is) && !newer, |state| state.retry(at(0)))
             .await;
     }
@@ -395,7 +429,7 @@ impl Model {
                 Is::Waiting => &mut tally.waiting,
                 Is::Sending => &mut tally.sending,
                 Is::Delivered => &mut tally.delivered,
-                Is::Refused | Is::Doubt | Is::Damaged => &mut tally.parked,
+                Is::Refused | Is::Doubt | Is::Damaged | Is::Twice => &mut tally.parked,
                 Is::Dropped => &mut tally.dropped,
                 Is::Superseded => &mut tally.superseded,
             } += 1;
