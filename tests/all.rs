@@ -27,4 +27,5 @@ mod report;
 mod secrecy;
 mod story;
 mod survival;
+mod twice;
 mod versions;
