@@ -111,7 +111,7 @@ fn map_file(options: &Options, mapper: &Mapper, plugin: &Plugin, path: &Path) ->
     };
     let bytes = File::open(path).map_err(unreadable)?;
     let read = mapper.each(export, bytes, known, plugin, "1970-01-01T00:00:00Z", |made| {
-        all_mapped &= matches!(&made, Made::Record(record, _) if record.head.no_bundle.is_empty());
+        all_mapped &= matches!(&made, Made::Record(record, ..) if record.head.no_bundle.is_empty());
         let told = match made {
             Made::Record(record, ..) => mapped(options, &name, &record, at),
             Made::Refused(why) => tell(options, &name, "refused", &why),

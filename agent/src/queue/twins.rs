@@ -45,8 +45,12 @@ impl Stands {
                 ReasonKind::Rules | ReasonKind::Unsigned | ReasonKind::SignedSeveral | ReasonKind::Damaged => {
                     Some(Self::Held)
                 }
-                // Two that are held each for the other would leave none to go.
-                ReasonKind::Twice | ReasonKind::Refused | ReasonKind::TooLarge | ReasonKind::Dropped => None,
+                // Two that are held each for the other would leave none to go. And no claim waits for a Bundle.
+                ReasonKind::Twice
+                | ReasonKind::Refused
+                | ReasonKind::TooLarge
+                | ReasonKind::Dropped
+                | ReasonKind::NoBundle => None,
             },
         }
     }

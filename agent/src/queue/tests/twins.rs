@@ -29,6 +29,7 @@ impl World {
         }
         let destinations = [(vhr(), Begin::In(State::new(at(0)))), (insurance(), first())];
         let destinations = destinations.map(|(endpoint, first)| Destination {
+            as_written: endpoint == insurance(),
             endpoint,
             first: vec![first; claims.len()],
         });
