@@ -176,12 +176,17 @@ impl Made {
         if (word & each(0xF0)) | ((tens & each(0xF0)) >> 4) == each(0x33) {
             return Self::Digits;
         }
-        // Control characters; and the first bytes of what is hidden, private or lost, and of much that is none of it: it is
-        // looked at more closely.
-        let odd = any_zero(word & each(0xE0))
-            || any_zero(word ^ each(0x7F))
-            || (word & each(0x80) != 0
-                && (any_zero((word | each(0x20)) ^ each(0xE2)) || any_zero((word | each(0x01)) ^ each(0xEF))));
+        let odd = if word & each(0x80) == 0 {
+            // Control characters: one more, or a blank less, and the first bit is set.
+            (word.wrapping_add(ONES) | word.wrapping_sub(each(b' '))) & each(0x80) != 0
+        } else {
+            // And the first bytes of what is hidden, private or lost, and of much that is none of it: it is looked at more
+            // closely.
+            any_zero(word & each(0xE0))
+                || any_zero(word ^ each(0x7F))
+                || any_zero((word | each(0x20)) ^ each(0xE2))
+                || any_zero((word | each(0x01)) ^ each(0xEF))
+        };
         if odd { Self::Other } else { Self::Plain }
     }
 }

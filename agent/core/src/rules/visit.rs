@@ -8,8 +8,8 @@ use super::{Day, NEWEST};
 
 /// So many fields ahead a name is looked for before all are searched: tables come in the official order, with gaps.
 const AHEAD: usize = 12;
-/// A visit of a few days has so many values.
-const USUAL: usize = 512;
+/// Few visits have more values.
+const USUAL: usize = 1024;
 /// So many unknown fields are remembered per table.
 const UNKNOWN: usize = 8;
 
