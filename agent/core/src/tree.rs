@@ -17,6 +17,9 @@ mod name;
 /// An object that begins with this key is to serde_json a number.
 const NUMBER: &str = "$serde_json::private::Number";
 
+/// So many bytes of JSON a value takes, as resources are.
+const BYTES: usize = 16;
+
 /// A resource, or any other object of JSON.
 #[derive(Debug)]
 pub struct Tree<'a>(Vec<Entry<'a>>);
@@ -29,8 +32,8 @@ struct Entry<'a> {
     name: Name,
     beside: bool,
     kind: Kind<'a>,
-    /// Behind everything within.
-    end: usize,
+    /// Behind everything within. Four bytes less here are an eighth of all.
+    end: u32,
 }
 
 #[derive(Debug, PartialEq)]
@@ -56,7 +59,7 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// When it is no JSON, or no object.
     pub fn read(json: &'a str) -> Result<Self, serde_json::Error> {
-        let mut entries = Vec::with_capacity(json.len() / 24);
+        let mut entries = Vec::with_capacity(json.len() / BYTES);
         let mut reader = serde_json::Deserializer::from_str(json);
         Whole(&mut entries).deserialize(&mut reader)?;
         reader.end()?;
@@ -81,9 +84,9 @@ impl<'t> Node<'t> {
         &self.entries[self.at].key
     }
 
-    /// The same; borrowed where it has nothing to escape.
-    pub(crate) fn written_key(self) -> &'t Cow<'t, str> {
-        &self.entries[self.at].key
+    /// Whether the key has nothing to escape.
+    pub(crate) fn has_plain_key(self) -> bool {
+        matches!(self.entries[self.at].key, Cow::Borrowed(_))
     }
 
     /// The name of a member, and whether it is what stands beside that.
@@ -103,19 +106,19 @@ impl<'t> Node<'t> {
     /// What is directly within an object or a list.
     pub(crate) fn within(self) -> impl Iterator<Item = Node<'t>> + Clone {
         let Self { entries, at } = self;
-        let end = entries[at].end;
+        let end = entries[at].end as usize;
         let mut next = at + 1;
         std::iter::from_fn(move || {
             (next < end).then(|| {
                 let at = next;
-                next = entries[at].end;
+                next = entries[at].end as usize;
                 Node { entries, at }
             })
         })
     }
 
     pub(crate) fn is_empty(self) -> bool {
-        self.entries[self.at].end == self.at + 1
+        self.entries[self.at].end as usize == self.at + 1
     }
 
     pub(crate) fn is_list(self) -> bool {
@@ -182,6 +185,10 @@ struct Reader<'v, 'a> {
     key: Cow<'a, str>,
 }
 
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("a resource is far smaller: what a plugin may answer is limited")
+}
+
 impl<'v, 'a> Reader<'v, 'a> {
     fn item(entries: &'v mut Vec<Entry<'a>>) -> Self {
         let key = Cow::Borrowed("");
@@ -202,7 +209,7 @@ impl<'v, 'a> Reader<'v, 'a> {
             name,
             beside,
             kind,
-            end: at + 1,
+            end: place(at + 1),
         });
         (entries, at)
     }
@@ -227,7 +234,7 @@ fn members<'a, M: MapAccess<'a>>(
         })?;
         next = fields.next_key()?;
     }
-    entries[at].end = entries.len();
+    entries[at].end = place(entries.len());
     Ok(())
 }
 
@@ -298,7 +305,7 @@ impl<'a> Visitor<'a> for Reader<'_, 'a> {
     fn visit_seq<S: SeqAccess<'a>>(self, mut items: S) -> Result<(), S::Error> {
         let (entries, at) = self.begin(Kind::List);
         while items.next_element_seed(Reader::item(entries))?.is_some() {}
-        entries[at].end = entries.len();
+        entries[at].end = place(entries.len());
         Ok(())
     }
 

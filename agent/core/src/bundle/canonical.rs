@@ -95,7 +95,7 @@ impl<'t> Canonical<'t> {
     fn meta(&mut self, own: &mut Own<'_>) {
         if let Some(profile) = own.profile.take() {
             self.text.push_str("\"meta\":{\"profile\":[");
-            self.string(&Cow::Owned(profile.to_owned()));
+            self.string(profile, false);
             self.text.push_str("]},");
         }
     }
@@ -130,7 +130,8 @@ impl<'t> Canonical<'t> {
             Kind::Bool(false) => self.text.push_str("false"),
             Kind::Number(number) => self.text.push_str(number.as_str()),
             Kind::Text(text) if refers && text.starts_with(KEY_URL) => self.reference(text),
-            Kind::Text(text) => self.string(text),
+            // It was borrowed because it stands without escapes: it needs none going out either.
+            Kind::Text(text) => self.string(text, matches!(text, Cow::Borrowed(_))),
             Kind::List => {
                 self.text.push('[');
                 for item in node.within() {
@@ -159,17 +160,17 @@ impl<'t> Canonical<'t> {
     }
 
     fn key(&mut self, member: Node<'t>) {
-        self.string(member.written_key());
+        self.string(member.key(), member.has_plain_key());
         self.text.push(':');
     }
 
-    /// A text can be borrowed only where it stands without escapes: it needs none going out either.
-    fn string(&mut self, text: &Cow<'_, str>) {
-        match text {
-            Cow::Borrowed(plain) => self.write(&["\"", plain, "\""]),
-            Cow::Owned(text) => self
-                .text
-                .push_str(&serde_json::to_string(text).expect("a text is JSON")),
+    /// A text; one that is plain has nothing to escape.
+    fn string(&mut self, text: &str, plain: bool) {
+        if plain {
+            self.write(&["\"", text, "\""]);
+        } else {
+            self.text
+                .push_str(&serde_json::to_string(text).expect("a text is JSON"));
         }
     }
 
