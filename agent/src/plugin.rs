@@ -116,7 +116,7 @@ impl Host {
     /// Checks and compiles a plugin. Runs none of it.
     pub fn load(&self, bytes: Vec<u8>) -> Result<Plugin, Error> {
         let about = inspect(&bytes)?;
-        let compile = || Component::new(&self.engine, &bytes);
+        let compile = || self.compile(&bytes);
         let component = catch_unwind(AssertUnwindSafe(compile))
             .map_err(|_| Error::CompilerCrashed)?
             .map_err(Error::Compile)?;
@@ -131,6 +131,21 @@ impl Host {
             about: Arc::new(about),
             limits,
         })
+    }
+
+    /// Translates a component into machine code, by an engine of its own: a compiler keeps what it worked with, tens of megabytes,
+    /// for as long as its engine lives, and a service idles for months.
+    fn compile(&self, component: &[u8]) -> wasmtime::Result<Component> {
+        let compiled = Engine::new(&config())?.precompile_component(component)?;
+        #[expect(
+            unsafe_code,
+            reason = "machine code is taken on trust, and this is what our own compiler made a line above"
+        )]
+        // SAFETY: the bytes are those that `precompile_component` of this version of the engine, with this configuration, has just
+        // given back; nothing else can have written to them (`Component::deserialize`).
+        unsafe {
+            Component::deserialize(&self.engine, compiled)
+        }
     }
 }
 
