@@ -1,5 +1,5 @@
-//! DPAPI: Windows seals a few bytes so that only this machine opens them again. The one place with `unsafe` code: the two
-//! calls are the system's, and there is no safe door to them.
+//! DPAPI: Windows seals a few bytes so that only this machine opens them again. The code is `unsafe` for the two calls, which are
+//! the system's: there is no safe door to them.
 //!
 //! The scope is the machine, since the service and the person at the command line are different accounts; who may read the
 //! file is a matter of the folder's rights. The entropy keeps other programs from opening the file by accident, no more.
