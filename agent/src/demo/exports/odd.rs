@@ -48,6 +48,14 @@ pub enum Oddity {
     Hiv,
     /// The sums of XML1 are not those of the lines: FHIR takes the visit, its claim has to wait for a person.
     WrongSum,
+    /// Free text in VISCII.
+    Viscii,
+    /// Free text in windows-1258.
+    Windows1258,
+    /// As [`Self::Mojibake`], and that twice.
+    MojibakeTwice,
+    /// Three times.
+    MojibakeThrice,
 }
 
 /// A file that is broken on purpose, and must cost no more than the visit it breaks.
@@ -69,7 +77,7 @@ pub enum Breakage {
 
 impl Oddity {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::ManyRecords,
         Self::WrongCount,
         Self::Inline,
@@ -89,6 +97,10 @@ impl Oddity {
         Self::Decomposed,
         Self::Hiv,
         Self::WrongSum,
+        Self::Viscii,
+        Self::Windows1258,
+        Self::MojibakeTwice,
+        Self::MojibakeThrice,
     ];
 
     /// Those that change nothing but the wrapping: what comes in every day, and what the demonstration shows.
@@ -115,6 +127,10 @@ impl Oddity {
             Self::Decomposed => "marks apart from their letters",
             Self::Hiv => "three people with HIV",
             Self::WrongSum => "the sums are not those of the lines",
+            Self::Viscii => "text in VISCII",
+            Self::Windows1258 => "text in windows-1258",
+            Self::MojibakeTwice => "text read as windows-1252 twice",
+            Self::MojibakeThrice => "text read as windows-1252 three times",
         }
     }
 
@@ -175,12 +191,17 @@ impl Oddity {
 }
 
 impl Oddity {
-    fn encoding(self) -> Option<Encoding> {
+    /// How its text is spoiled, and how many times over.
+    fn encoding(self) -> Option<(Encoding, usize)> {
         match self {
-            Self::Tcvn3 => Some(Encoding::Tcvn3),
-            Self::Vni => Some(Encoding::Vni),
-            Self::Mojibake => Some(Encoding::Mojibake),
-            Self::Decomposed => Some(Encoding::Decomposed),
+            Self::Tcvn3 => Some((Encoding::Tcvn3, 1)),
+            Self::Vni => Some((Encoding::Vni, 1)),
+            Self::Viscii => Some((Encoding::Viscii, 1)),
+            Self::Windows1258 => Some((Encoding::Windows1258, 1)),
+            Self::Mojibake => Some((Encoding::Mojibake, 1)),
+            Self::MojibakeTwice => Some((Encoding::Mojibake, 2)),
+            Self::MojibakeThrice => Some((Encoding::Mojibake, 3)),
+            Self::Decomposed => Some((Encoding::Decomposed, 1)),
             _ => None,
         }
     }

@@ -12,8 +12,8 @@ pub(super) struct Style {
     /// Free text in CDATA sections rather than with escapes.
     pub(super) cdata: bool,
     pub(super) crlf: bool,
-    /// Free text as a system of before Unicode writes it, or one that reads it wrongly.
-    pub(super) spoiled: Option<Encoding>,
+    /// Free text as a system of before Unicode writes it, or one that reads it wrongly, so many times over.
+    pub(super) spoiled: Option<(Encoding, usize)>,
 }
 
 /// One document being written.
@@ -69,7 +69,10 @@ impl<'a> Table<'a> {
 
     /// A field a person typed.
     pub(super) fn free(&mut self, name: &str, value: &str) {
-        let spoiled = self.style.spoiled.map(|encoding| spoil(encoding, value));
+        let spoiled = self
+            .style
+            .spoiled
+            .map(|(encoding, times)| (0..times).fold(value.to_owned(), |text, _| spoil(encoding, &text)));
         let value = spoiled.as_deref().unwrap_or(value);
         if self.style.cdata && !value.is_empty() {
             self.element(name, &format!("<![CDATA[{value}]]>"));
@@ -144,6 +147,8 @@ fn spoil(encoding: Encoding, text: &str) -> String {
     let bytes = encoding.encode(text).unwrap_or_else(|| text.as_bytes().to_vec());
     match encoding {
         Encoding::Mojibake | Encoding::Decomposed => String::from_utf8_lossy(&bytes).into_owned(),
+        // Letters that VISCII has in place of controls, which no XML may hold.
+        _ if bytes.iter().any(|byte| *byte < b' ') => text.to_owned(),
         _ => bytes.into_iter().map(char::from).collect(),
     }
 }

@@ -420,9 +420,16 @@ fn each_oddity_is_what_it_says_and_stays_readable() {
             Oddity::Signed => text.contains("<CHUKYDONVI><Signature ") && records.len() == 1,
             Oddity::SignedMany => text.contains("<CHUKYDONVI><Signature ") && records.len() == 2,
             // What these are is asked of what the agent makes of them: `all_tables`.
-            Oddity::Tcvn3 | Oddity::Vni | Oddity::Mojibake | Oddity::Decomposed | Oddity::Hiv | Oddity::WrongSum => {
-                file.kind == Kind::Odd(oddity)
-            }
+            Oddity::Tcvn3
+            | Oddity::Vni
+            | Oddity::Viscii
+            | Oddity::Windows1258
+            | Oddity::Mojibake
+            | Oddity::MojibakeTwice
+            | Oddity::MojibakeThrice
+            | Oddity::Decomposed
+            | Oddity::Hiv
+            | Oddity::WrongSum => file.kind == Kind::Odd(oddity),
         };
         assert!(is_so, "{oddity:?}");
     }

@@ -159,7 +159,11 @@ fn spoiled_text_is_read_as_that_of_the_same_visit_unspoiled() {
     for (oddity, encoding) in [
         (Oddity::Tcvn3, Encoding::Tcvn3),
         (Oddity::Vni, Encoding::Vni),
+        (Oddity::Viscii, Encoding::Viscii),
+        (Oddity::Windows1258, Encoding::Windows1258),
         (Oddity::Mojibake, Encoding::Mojibake),
+        (Oddity::MojibakeTwice, Encoding::Mojibake),
+        (Oddity::MojibakeThrice, Encoding::Mojibake),
         (Oddity::Decomposed, Encoding::Decomposed),
     ] {
         let record = &opened_by_the_agent(&odd(oddity))[0];
