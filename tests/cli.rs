@@ -176,6 +176,52 @@ fn map_of_whole_files_ends_with_0_and_takes_the_plugin_by_its_id() {
 }
 
 #[test]
+fn a_third_profile_set_is_three_files_and_claims_its_profile_where_that_is_kept() {
+    let world = World::new();
+    let path = world.drop_in("a.xml", &one_visit(303).bytes).display().to_string();
+    let sets = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/profiles/r4.json");
+    let mut set: Value = serde_json::from_slice(&fs::read(sets).unwrap()).unwrap();
+    set["name"] = "third".into();
+    set["identifiers"]["patient"]["system"] = "urn:third:patient-number".into();
+    let folder = world.path("plugins").join("profiles");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("third.json"), set.to_string()).unwrap();
+    fs::write(folder.join("third.claims.json"), r#"{"Patient":["urn:third:patient"]}"#).unwrap();
+    let mapped_where_needed = |element: &str| {
+        let definitions = serde_json::json!([{
+            "url": "urn:third:patient",
+            "type": "Patient",
+            "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+            "differential": {"element": [{"id": format!("Patient.{element}"), "min": 1}]},
+        }]);
+        fs::write(folder.join("third.definitions.json"), definitions.to_string()).unwrap();
+        let done = world.run(&["map", "--plugin", "vn.qd3176", "--profile", "third", "--json", &path]);
+        let line: Value = serde_json::from_str(done.with(0).out.trim()).unwrap();
+        let entries = line["bundle"]["entry"].as_array().unwrap();
+        let patient = entries
+            .iter()
+            .map(|entry| entry["resource"].clone())
+            .find(|resource| resource["resourceType"] == "Patient");
+        let issues = line["issues"].as_array().unwrap();
+        let missed = issues.iter().any(|issue| issue["code"] == "FHIR-PROFILE");
+        (patient.unwrap(), missed)
+    };
+    let (patient, missed) = mapped_where_needed("birthDate");
+    assert_eq!(patient["meta"]["profile"], serde_json::json!(["urn:third:patient"]));
+    let identifiers = patient["identifier"].as_array().unwrap();
+    assert!(
+        identifiers
+            .iter()
+            .any(|one| one["system"] == "urn:third:patient-number"),
+        "{identifiers:?}"
+    );
+    assert!(!missed);
+    // Nothing of a visit tells of it.
+    let (patient, missed) = mapped_where_needed("multipleBirth[x]");
+    assert!(patient.get("meta").is_none() && missed, "{patient}");
+}
+
+#[test]
 fn plugin_inspect_tells_what_it_is_without_running_it() {
     let done = vhr_agent(&["plugin", "inspect", &build_plugin().display().to_string()]).with(0);
     for word in ["vn.qd3176", "contract", "sha256", "vhr:mapper/transform@1.0.0"] {

@@ -8,12 +8,12 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use vhr_core::bundle;
 use vhr_core::config;
 use vhr_core::record::Issue;
 use vhr_core::rules::{self, File, Finding, LARGEST, Pack, Rules, Severity, Visit};
 use vhr_core::say::Said;
 use vhr_core::structure::Structure;
+use vhr_core::tree::Tree;
 use vhr_core::twin;
 
 use crate::frame::Opened;
@@ -77,51 +77,68 @@ pub fn check(rules: &Rules, opened: &Opened) -> Checked {
     }
 }
 
-/// Checks the resources of one visit, and lets each claim the profile it keeps; what is remarked is why one does not.
-///
-/// # Errors
-/// Where a resource is not what FHIR allows: all that is wrong, each kind of fault once.
-pub fn structure<'r>(structure: &'r Structure, resources: &mut [bundle::Read<'r>]) -> Result<Vec<Issue>, Vec<Fault>> {
-    let (mut faults, mut told, mut missed) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
-    for resource in resources {
-        // What is no JSON is told where the Bundle is made.
-        let Ok(tree) = &resource.tree else {
-            continue;
-        };
-        let checked = structure.check(tree);
+/// What is found in the resources of one visit, looked at one after the other.
+#[derive(Debug)]
+pub struct Resources<'s> {
+    structure: &'s Structure,
+    faults: Vec<Fault>,
+    /// Faults by where they are in all resources of a type, and what is wrong.
+    told: BTreeSet<(String, String)>,
+    missed: BTreeMap<(&'s str, String), Said>,
+}
+
+impl<'s> Resources<'s> {
+    /// Before the first.
+    pub fn of(structure: &'s Structure) -> Self {
+        Self {
+            structure,
+            faults: Vec::new(),
+            told: BTreeSet::new(),
+            missed: BTreeMap::new(),
+        }
+    }
+
+    /// Checks one; the profile that it keeps and may claim.
+    pub fn check(&mut self, resource: &Tree<'_>) -> Option<&'s str> {
+        let checked = self.structure.check(resource);
         for fault in checked.faults {
             // A hundred prescriptions with the same fault are one.
             let said = fault.wrong.said();
-            if told.insert((fault.anywhere(), said.vi.clone())) {
-                faults.push(Fault {
+            if self.told.insert((fault.anywhere(), said.vi.clone())) {
+                self.faults.push(Fault {
                     code: "FHIR-STRUCTURE",
                     place: fault.path,
                     said,
                 });
             }
         }
-        resource.profile = checked.claim;
-        for (profile, found) in checked
-            .missed
-            .iter()
-            .flat_map(|(profile, all)| all.iter().map(move |one| (profile, one)))
-        {
+        let missed = checked.missed.into_iter();
+        for (profile, found) in missed.flat_map(|(profile, all)| all.into_iter().map(move |one| (profile, one))) {
             // A hundred prescriptions that miss the same are one remark.
-            missed
-                .entry((*profile, found.anywhere()))
+            self.missed
+                .entry((profile, found.anywhere()))
                 .or_insert_with(|| found.wrong.said());
         }
+        checked.claim
     }
-    if !faults.is_empty() {
-        return Err(faults);
+
+    /// What is remarked: why resources do not claim the profile that is meant for them.
+    ///
+    /// # Errors
+    /// Where a resource is not what FHIR allows: all that is wrong, each kind of fault once.
+    pub fn end(self) -> Result<Vec<Issue>, Vec<Fault>> {
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        let missed = self.missed.into_iter().take(REMARKS);
+        let missed = missed.map(|((profile, path), said)| Issue {
+            severity: "warning".into(),
+            code: "FHIR-PROFILE".into(),
+            source: path,
+            message: format!("không khai {profile}: {} / does not claim it: {}", said.vi, said.en),
+        });
+        Ok(missed.collect())
     }
-    let missed = missed.into_iter().take(REMARKS).map(|((profile, path), said)| Issue {
-        severity: "warning".into(),
-        code: "FHIR-PROFILE".into(),
-        source: path,
-        message: format!("không khai {profile}: {} / does not claim it: {}", said.vi, said.en),
-    });
-    Ok(missed.collect())
 }
 
 /// The rules by which a site checks: the national ones, its own packs over them, and without what it switched off.
@@ -316,33 +333,23 @@ mod tests {
         assert!(rules(&gone).is_err());
     }
 
-    fn resource(json: &str) -> bundle::Resource {
-        bundle::Resource {
-            kind: "Patient".to_owned(),
-            key: "p".to_owned(),
-            scope: bundle::Scope::Visit,
-            json: json.to_owned(),
-        }
-    }
-
     #[test]
     fn resources_claim_the_profile_they_keep_and_one_remark_tells_of_all_that_miss_the_same() {
         let set = profiles::read("moh-ehealth-1.0", None, None).unwrap();
-        let named = |rest: &str| {
-            resource(&format!(
-                r#"{{"resourceType":"Patient","name":[{{"text":"An"}}]{rest}}}"#
-            ))
-        };
         let resources = [
-            named(r#","gender":"male","birthDate":"2000""#),
-            named(r#","gender":"male""#),
-            named(r#","gender":"female""#),
-            named(r#","gender":"male","birthDate":"2000","meta":{"tag":[{"code":"x"}]}"#),
+            r#","gender":"male","birthDate":"2000""#,
+            r#","gender":"male""#,
+            r#","gender":"female""#,
+            r#","gender":"male","birthDate":"2000","meta":{"tag":[{"code":"x"}]}"#,
         ];
-        let mut resources = resources.each_ref().map(bundle::Resource::read);
-        let missed = structure(&set.structure, &mut resources).unwrap();
+        let mut checked = Resources::of(&set.structure);
+        let claimed = resources.map(|rest| {
+            let json = format!(r#"{{"resourceType":"Patient","name":[{{"text":"An"}}]{rest}}}"#);
+            checked.check(&Tree::read(&json).unwrap())
+        });
+        let missed = checked.end().unwrap();
         let profile = "http://fhir.ehealth.gov.vn/core/StructureDefinition/vn-core-patient";
-        assert_eq!(resources.map(|read| read.profile), [Some(profile), None, None, None]);
+        assert_eq!(claimed, [Some(profile), None, None, None]);
         let [missed] = &missed[..] else { panic!("{missed:?}") };
         assert_eq!((&*missed.code, &*missed.severity), ("FHIR-PROFILE", "warning"));
         assert_eq!(missed.source, "Patient.birthDate");
@@ -350,15 +357,16 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_is_no_fhir_is_told_with_every_fault_and_what_is_no_json_is_left_to_the_bundle() {
+    fn a_resource_that_is_no_fhir_is_told_with_every_fault_each_kind_once() {
         let set = profiles::read("r4", None, None).unwrap();
-        let resources = [
-            resource(r#"{"resourceType":"Patient","gender":"nam","cmnd":"1"}"#),
-            resource("{"),
-            resource(r#"{"resourceType":"Patient","gender":"nữ"}"#),
-        ];
-        let mut resources = resources.each_ref().map(bundle::Resource::read);
-        let faults = structure(&set.structure, &mut resources).unwrap_err();
+        let mut checked = Resources::of(&set.structure);
+        for json in [
+            r#"{"resourceType":"Patient","gender":"nam","cmnd":"1"}"#,
+            r#"{"resourceType":"Patient","gender":"nữ"}"#,
+        ] {
+            assert_eq!(checked.check(&Tree::read(json).unwrap()), None);
+        }
+        let faults = checked.end().unwrap_err();
         let places: Vec<_> = faults.iter().map(|fault| &*fault.place).collect();
         assert_eq!(places, ["Patient.gender", "Patient.cmnd"]);
         assert!(faults.iter().all(|fault| fault.code == "FHIR-STRUCTURE"));

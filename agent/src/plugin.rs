@@ -251,7 +251,7 @@ impl Plugin {
     }
 }
 
-/// The one engine of this process: types of two engines can be mistaken for each other (GHSA-hgjw-h833-99q9).
+/// The one engine of this process that runs anything: types of two engines can be mistaken for each other (GHSA-hgjw-h833-99q9).
 fn the_engine() -> wasmtime::Result<Engine> {
     static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
     let mut engine = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);

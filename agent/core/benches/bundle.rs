@@ -44,8 +44,7 @@ fn build(criterion: &mut Criterion) {
 }
 
 fn made(visit: &[Resource]) -> Bundle {
-    let read: Vec<_> = visit.iter().map(Resource::read).collect();
-    bundle::build("79999", "LK1", &read).expect("the golden visit makes a Bundle")
+    bundle::build("79999", "LK1", visit, |_| None).expect("the golden visit makes a Bundle")
 }
 
 fn seal(criterion: &mut Criterion) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 pub(crate) use canonical::KEY_URL;
-use canonical::{Canonical, Own};
+use canonical::{Own, write};
 
 use crate::tree::{Node, Tree};
 
@@ -47,27 +47,6 @@ pub struct Resource {
     pub scope: Scope,
     /// The resource as JSON.
     pub json: String,
-}
-
-/// A resource, read: it is checked, and its Bundle made, from the same tree.
-#[derive(Debug)]
-pub struct Read<'r> {
-    resource: &'r Resource,
-    /// What its JSON holds, or why it is none.
-    pub tree: Result<Tree<'r>, serde_json::Error>,
-    /// The profile that it is to claim in its `meta`, of which it has none of its own then.
-    pub profile: Option<&'r str>,
-}
-
-impl Resource {
-    /// Reads its JSON.
-    pub fn read(&self) -> Read<'_> {
-        Read {
-            resource: self,
-            tree: Tree::read(&self.json),
-            profile: None,
-        }
-    }
 }
 
 /// The Bundle of one visit.
@@ -189,11 +168,17 @@ pub(crate) const TAKEN: &[&str] = &[
     "Specimen",
 ];
 
-/// Makes the transaction Bundle of the visit `visit` (`MA_LK`) at `facility`.
+/// Makes the transaction Bundle of the visit `visit` (`MA_LK`) at `facility`. Each resource is read once, one after the other, and
+/// `profile` asked which one it is to claim in its `meta`, of which it has none of its own then.
 ///
 /// # Errors
 /// All faults found, in the order of the resources.
-pub fn build(facility: &str, visit: &str, resources: &[Read<'_>]) -> Result<Bundle, Vec<Fault>> {
+pub fn build<'p>(
+    facility: &str,
+    visit: &str,
+    resources: &[Resource],
+    mut profile: impl FnMut(&Tree<'_>) -> Option<&'p str>,
+) -> Result<Bundle, Vec<Fault>> {
     if resources.is_empty() {
         return Err(vec![Fault::Empty]);
     }
@@ -203,41 +188,51 @@ pub fn build(facility: &str, visit: &str, resources: &[Read<'_>]) -> Result<Bund
     let mut faults = Vec::new();
     let uuids: Vec<Uuid> = resources
         .iter()
-        .map(|read| uuid_of(facility, visit, read.resource))
+        .map(|resource| uuid_of(facility, visit, resource))
         .collect();
     let mut links = HashMap::with_capacity(resources.len());
-    for (at, (Read { resource, .. }, uuid)) in resources.iter().zip(&uuids).enumerate() {
+    for (at, (resource, uuid)) in resources.iter().zip(&uuids).enumerate() {
         let key_url = format!("{KEY_URL}{}|{}", resource.kind, resource.key);
         if links.insert(key_url, *uuid).is_some() {
             faults.push(Fault::KeyTwice {
-                kind: resource.kind.clone(),
+                kind: shown(&resource.kind).to_owned(),
                 place: at + 1,
             });
         }
     }
-    let mut shares = BTreeSet::new();
-    let capacity = resources.iter().map(|read| read.resource.json.len() + 500).sum();
-    let mut bundle = Canonical::new(&links, capacity);
-    bundle.write(&["{\"entry\":"]);
+    let mut making = Making {
+        json: String::with_capacity(resources.iter().map(|resource| resource.json.len() + 500).sum()),
+        links,
+        shares: BTreeSet::new(),
+    };
+    making.json.push_str("{\"entry\":");
     let mut buffer = Uuid::encode_buffer();
-    for (at, (read, uuid)) in resources.iter().zip(&uuids).enumerate() {
-        bundle.write(&[if at == 0 { "[" } else { "," }]);
+    for (at, (resource, uuid)) in resources.iter().zip(&uuids).enumerate() {
+        making.json.push(if at == 0 { '[' } else { ',' });
         let full_url = &*uuid.urn().encode_lower(&mut buffer);
-        if let Err(found) = write_entry(read, at + 1, full_url, &mut bundle, &mut shares) {
+        let tree = Tree::read(&resource.json);
+        let claimed = tree.as_ref().ok().and_then(&mut profile);
+        if let Err(found) = making.entry(resource, tree, claimed, at + 1, full_url) {
             faults.extend(found);
         }
     }
     if !faults.is_empty() {
         return Err(faults);
     }
+    let Making { mut json, shares, .. } = making;
     let uuid = name_uuid(&[facility, visit, "Bundle"]);
-    bundle.write(&["],\"identifier\":"]);
-    bundle.write(&own_identifier(uuid.urn().encode_lower(&mut buffer)));
-    bundle.write(&[",\"resourceType\":\"Bundle\",\"type\":\"transaction\"}"]);
-    Ok(Bundle {
-        json: bundle.text,
-        shares,
-    })
+    json.push_str("],\"identifier\":");
+    write(&mut json, &own_identifier(uuid.urn().encode_lower(&mut buffer)));
+    json.push_str(",\"resourceType\":\"Bundle\",\"type\":\"transaction\"}");
+    Ok(Bundle { json, shares })
+}
+
+/// A Bundle in the making.
+struct Making {
+    json: String,
+    /// What references are to be, by how they name resources.
+    links: HashMap<String, Uuid>,
+    shares: BTreeSet<Share>,
 }
 
 fn uuid_of(facility: &str, visit: &str, resource: &Resource) -> Uuid {
@@ -259,77 +254,94 @@ fn name_uuid(parts: &[&str]) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
 }
 
-/// After a fault, what is written is no Bundle any more, but the next resources are still looked at.
-fn write_entry<'r>(
-    read: &'r Read<'_>,
-    place: usize,
-    full_url: &str,
-    bundle: &mut Canonical<'r>,
-    shares: &mut BTreeSet<Share>,
-) -> Result<(), Vec<Fault>> {
-    let resource = read.resource;
-    let kind = &resource.kind;
-    let fault = |make: fn(String, usize) -> Fault| vec![make(kind.clone(), place)];
-    if !TAKEN.contains(&kind.as_str()) {
-        return Err(fault(|kind, place| Fault::NotTaken { kind, place }));
-    }
-    // Nothing here needs escapes: types and UUIDs are plain, and a query escapes more than JSON does.
-    bundle.write(&["{\"fullUrl\":\"", full_url, "\",\"request\":"]);
-    if let Scope::Shared { identifier } = &resource.scope {
-        let value = query_value(identifier);
-        bundle.write(&[
-            "{\"ifNoneExist\":\"identifier=",
-            &value,
-            "\",\"method\":\"POST\",\"url\":\"",
-            kind,
-        ]);
-        shares.insert(Share {
-            condition: format!("{kind}?identifier={value}"),
-            changes: false,
-        });
-    } else {
-        let condition = ["?identifier=", UUID_SYSTEM, "|", full_url];
-        bundle.write(&["{\"method\":\"PUT\",\"url\":\"", kind]);
-        bundle.write(&condition);
-        if resource.scope == Scope::Facility {
-            shares.insert(Share {
-                condition: kind.clone() + &condition.concat(),
-                changes: true,
-            });
+impl Making {
+    /// After a fault, what is written is no Bundle any more, but the next resources are still looked at.
+    fn entry(
+        &mut self,
+        resource: &Resource,
+        tree: Result<Tree<'_>, serde_json::Error>,
+        profile: Option<&str>,
+        place: usize,
+        full_url: &str,
+    ) -> Result<(), Vec<Fault>> {
+        let kind = &resource.kind;
+        let fault = |make: fn(String, usize) -> Fault| vec![make(shown(kind).to_owned(), place)];
+        if !TAKEN.contains(&kind.as_str()) {
+            return Err(fault(|kind, place| Fault::NotTaken { kind, place }));
         }
-    }
-    bundle.write(&["\"},\"resource\":"]);
-    let tree = read.tree.as_ref().map_err(|e| {
-        let why = format!("line {}, column {}", e.line(), e.column());
-        vec![Fault::NotJson {
-            kind: kind.clone(),
-            place,
-            why,
-        }]
-    })?;
-    let root = tree.root();
-    if root.get("resourceType").and_then(Node::text) != Some(kind) {
-        return Err(fault(|kind, place| Fault::WrongType { kind, place }));
-    }
-    if root.get("id").is_some() {
-        return Err(fault(|kind, place| Fault::OwnId { kind, place }));
-    }
-    let is_shared = matches!(resource.scope, Scope::Shared { .. });
-    let own = Own {
-        identifier: (!is_shared).then(|| own_identifier(full_url)),
-        profile: read.profile,
-    };
-    let dangling = bundle.resource(root, own);
-    if !dangling.is_empty() {
-        let fault = |to: String| Fault::Dangling {
-            kind: kind.clone(),
-            place,
-            to,
+        self.request(resource, full_url);
+        let tree = tree.map_err(|e| {
+            let why = format!("line {}, column {}", e.line(), e.column());
+            vec![Fault::NotJson {
+                kind: kind.clone(),
+                place,
+                why,
+            }]
+        })?;
+        let root = tree.root();
+        if root.get("resourceType").and_then(Node::text) != Some(kind) {
+            return Err(fault(|kind, place| Fault::WrongType { kind, place }));
+        }
+        if root.get("id").is_some() {
+            return Err(fault(|kind, place| Fault::OwnId { kind, place }));
+        }
+        let is_shared = matches!(resource.scope, Scope::Shared { .. });
+        let own = Own {
+            identifier: (!is_shared).then(|| own_identifier(full_url)),
+            profile,
         };
-        return Err(dangling.into_iter().map(fault).collect());
+        let dangling = canonical::resource(&mut self.json, &self.links, root, own);
+        if !dangling.is_empty() {
+            let fault = |to: String| Fault::Dangling {
+                kind: kind.clone(),
+                place,
+                to,
+            };
+            return Err(dangling.into_iter().map(fault).collect());
+        }
+        self.json.push('}');
+        Ok(())
     }
-    bundle.write(&["}"]);
-    Ok(())
+
+    /// What of an entry comes before its resource. Nothing here needs escapes: types and UUIDs are plain, and a query escapes
+    /// more than JSON does.
+    fn request(&mut self, resource: &Resource, full_url: &str) {
+        let kind = &resource.kind;
+        write(&mut self.json, &["{\"fullUrl\":\"", full_url, "\",\"request\":"]);
+        if let Scope::Shared { identifier } = &resource.scope {
+            let value = query_value(identifier);
+            write(
+                &mut self.json,
+                &[
+                    "{\"ifNoneExist\":\"identifier=",
+                    &value,
+                    "\",\"method\":\"POST\",\"url\":\"",
+                    kind,
+                ],
+            );
+            self.shares.insert(Share {
+                condition: format!("{kind}?identifier={value}"),
+                changes: false,
+            });
+        } else {
+            let condition = ["?identifier=", UUID_SYSTEM, "|", full_url];
+            write(&mut self.json, &["{\"method\":\"PUT\",\"url\":\"", kind]);
+            write(&mut self.json, &condition);
+            if resource.scope == Scope::Facility {
+                self.shares.insert(Share {
+                    condition: kind.clone() + &condition.concat(),
+                    changes: true,
+                });
+            }
+        }
+        self.json.push_str("\"},\"resource\":");
+    }
+}
+
+/// A name as a plugin wrote it, where it can be one: else it could be a value, of any length, and is not told.
+pub(crate) fn shown(name: &str) -> &str {
+    let is_name = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    if is_name { name } else { "?" }
 }
 
 /// The identifier that a request is conditional on.
@@ -359,8 +371,7 @@ mod tests {
     use super::*;
 
     fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bundle, Vec<Fault>> {
-        let read: Vec<_> = resources.iter().map(Resource::read).collect();
-        super::build(facility, visit, &read)
+        super::build(facility, visit, &resources, |_| None)
     }
 
     fn resource(kind: &str, key: &str, json: &str) -> Resource {
@@ -458,10 +469,9 @@ mod tests {
     #[test]
     fn a_profile_is_claimed_at_its_place_and_the_agents_identifier_is_the_last_of_a_list() {
         let written = |json: &str| {
-            let resource = resource("Encounter", "a", json);
-            let mut read = resource.read();
-            read.profile = Some("http://p");
-            let bundle: Value = serde_json::from_str(&super::build("79999", "LK1", &[read]).unwrap().json).unwrap();
+            let given = [resource("Encounter", "a", json)];
+            let built = super::build("79999", "LK1", &given, |_| Some("http://p")).unwrap();
+            let bundle: Value = serde_json::from_str(&built.json).unwrap();
             bundle["entry"][0]["resource"].to_string()
         };
         let (first, last) = (
@@ -505,6 +515,24 @@ mod tests {
             "{faults:?}"
         );
         assert!(matches!(faults[5], Fault::NotTaken { place: 5, .. }), "{faults:?}");
+    }
+
+    #[test]
+    fn what_a_plugin_calls_by_no_name_is_not_repeated() {
+        let refers = r#"{"resourceType":"Encounter","subject":{"reference":"urn:key:079185000123"}}"#;
+        let given = vec![
+            resource("Encounter", "a", refers),
+            resource("Nguyễn Văn Thử", "b", "{}"),
+        ];
+        let faults = build("79999", "LK1", given).unwrap_err();
+        assert!(
+            matches!(&faults[0], Fault::Dangling { to, .. } if to == "?"),
+            "{faults:?}"
+        );
+        assert!(
+            matches!(&faults[1], Fault::NotTaken { kind, .. } if kind == "?"),
+            "{faults:?}"
+        );
     }
 
     #[test]

@@ -119,9 +119,13 @@ impl ReasonKind {
         self != Self::Dropped
     }
 
-    /// Whether the trouble is in the record itself, and comes again with it.
-    pub fn is_of_the_record(self) -> bool {
-        matches!(self, Self::Rules | Self::SignedSeveral | Self::NoBundle | Self::Twice)
+    /// Whether it stays where the record is made anew and comes out otherwise: the trouble is in the record itself and comes
+    /// again with it, or the older one may have arrived, and sending this one is for a person to decide.
+    pub fn stays_when_made_anew(self) -> bool {
+        matches!(
+            self,
+            Self::Rules | Self::SignedSeveral | Self::NoBundle | Self::Twice | Self::InDoubt
+        )
     }
 }
 

@@ -40,9 +40,10 @@ pub(super) fn bundle(
     resources: Vec<FhirResource>,
 ) -> Result<(Bundle, Vec<Issue>), NoBundle> {
     let resources: Vec<_> = resources.into_iter().map(resource).collect();
-    let mut read: Vec<_> = resources.iter().map(bundle::Resource::read).collect();
-    let missed = check::structure(structure, &mut read).map_err(|faults| no_bundle(plugin, &faults))?;
-    match bundle::build(&visit.facility, &visit.visit, &read) {
+    let mut checked = check::Resources::of(structure);
+    let built = bundle::build(&visit.facility, &visit.visit, &resources, |tree| checked.check(tree));
+    let missed = checked.end().map_err(|faults| no_bundle(plugin, &faults))?;
+    match built {
         Ok(bundle) => Ok((bundle, missed)),
         Err(faults) => {
             let faults: Vec<Fault> = faults.iter().map(unbundled).collect();
@@ -83,9 +84,10 @@ fn no_bundle(plugin: &PluginRef, faults: &[Fault]) -> NoBundle {
     NoBundle {
         why: said!(
             "Chưa gửi được FHIR vì plugin {id} {version} tạo sai: {vi}hồ sơ gửi cổng BHXH không bị ảnh hưởng. Hãy báo bên làm plugin; \
-             cài bản đã sửa, khởi động lại dịch vụ, rồi xuất lại hồ sơ này từ HIS.",
+             cài bản đã sửa, khởi động lại dịch vụ, rồi xuất lại hồ sơ này từ HIS (tệp giống hệt từng byte không được đọc lại).",
             "No FHIR was sent, for what plugin {id} {version} made is wrong: {en}the claim is not affected. Tell the plugin's vendor; \
-             install the mended version, restart the service, then export this visit again from the HIS."
+             install the mended version, restart the service, then export this visit again from the HIS (a file that is the same to the \
+             byte is not read again)."
         ),
         issues: faults.iter().take(TOLD).map(Issue::from).collect(),
     }

@@ -220,7 +220,7 @@ impl Queue {
             let id = export.id;
             let open = record.deliveries.iter().filter(|delivery| !delivery.state.is_final());
             let first = |old: &LiveDelivery| {
-                if old.state.is_of_the_record() {
+                if old.state.stays_when_made_anew() {
                     return old.clone();
                 }
                 LiveDelivery {

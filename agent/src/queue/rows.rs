@@ -42,9 +42,9 @@ impl Short {
         }
     }
 
-    /// Whether it waits for what is in the record itself, however often that is made anew.
-    pub(super) fn is_of_the_record(&self) -> bool {
-        matches!(self, Self::Parked { kind, .. } if kind.is_of_the_record())
+    /// See [`ReasonKind::stays_when_made_anew`].
+    pub(super) fn stays_when_made_anew(&self) -> bool {
+        matches!(self, Self::Parked { kind, .. } if kind.stays_when_made_anew())
     }
 }
 

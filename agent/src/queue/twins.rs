@@ -1,7 +1,8 @@
 //! Two visits whose claims say the same (`vhr_core::twin`): one of them goes, and the other waits for a person.
 //!
 //! What stays true: a claim is held only for one of another visit that went to the same endpoint, may have gone, or waits for
-//! it, and never where its own visit went there saying the same: that one then takes its own place. So of twins one always goes.
+//! it, and never where its own visit went there saying the same: that one then takes its own place. Where the other is superseded
+//! later on, by a version that says otherwise, what was held for it stays held: a person looks at it anyway.
 
 use std::collections::{HashMap, HashSet};
 
@@ -189,7 +190,7 @@ fn same(row: &RecordRow, export: ExportId, stands: Stands) -> Same {
     }
 }
 
-/// Held for its twin, and for what else holds it. What to do comes first: lists show no more of it.
+/// Held for what else holds it, and for its twin. What to do comes first: lists show no more of it.
 fn held(first: &State, other: &Same, now: Timestamp) -> State {
     let (rule, record, export, seq) = (twin::RULE, other.record.short(), other.export.short(), other.seq);
     let why = said!(
@@ -198,9 +199,10 @@ fn held(first: &State, other: &Same, now: Timestamp) -> State {
         "Code 61: repeats record {record}. One visit under two MA_LK: `queue drop` this one; really two: `queue retry`. [{rule}] Same card, \
          name, times, disease, period and amounts as {export}#{seq}, which went or waits."
     );
-    let mut text = why.to_string();
-    if let State::Parked(also) = first {
-        text = format!("{text} {}", also.text);
-    }
+    // What breaks a rule is wrong whosever twin it is: told first, lest it be sent as it stands.
+    let text = match first {
+        State::Parked(also) => format!("{} {why}", also.text),
+        _ => why.to_string(),
+    };
     State::park(ReasonKind::Twice, text, now)
 }

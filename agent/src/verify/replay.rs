@@ -29,7 +29,7 @@ pub(super) struct Told {
     pub(super) state: &'static str,
     pub(super) is_final: bool,
     /// It waits for what is in the record itself.
-    of_the_record: bool,
+    stays: bool,
     /// The queue knows it too.
     pub(super) seen: bool,
 }
@@ -60,7 +60,7 @@ impl Replay {
                             continue;
                         };
                         self.stands(row.record, &id.endpoint, at, &State::new(*when));
-                        if told.of_the_record
+                        if told.stays
                             && let Some(place) = self.place(&id.endpoint)
                         {
                             self.deliveries.insert((row.record, place), told);
@@ -115,7 +115,7 @@ impl Replay {
             position,
             state: name(state),
             is_final: state.is_final(),
-            of_the_record: matches!(state, State::Parked(reason) if reason.kind.is_of_the_record()),
+            stays: matches!(state, State::Parked(reason) if reason.kind.stays_when_made_anew()),
             seen: false,
         };
         self.deliveries.insert((record, place), told);

@@ -37,10 +37,7 @@ pub fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let resources: Vec<Resource> = text.lines().filter_map(resource).collect();
     let count = resources.len();
-    let build = || {
-        let read: Vec<_> = resources.iter().map(Resource::read).collect();
-        bundle::build("79999", "LK1", &read)
-    };
+    let build = || bundle::build("79999", "LK1", &resources, |_| None);
     let Ok(built) = build() else {
         return;
     };

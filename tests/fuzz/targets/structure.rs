@@ -50,9 +50,8 @@ pub fn run(bytes: &[u8]) {
     let Ok(json) = std::str::from_utf8(bytes) else { return };
     for structure in [&*PLAIN, &*NATIONAL] {
         let Ok(tree) = Tree::read(json) else {
-            let unread = resource("Patient", json);
             assert!(
-                bundle::build("79999", "LK", &[unread.read()]).is_err(),
+                bundle::build("79999", "LK", &[resource("Patient", json)], |_| None).is_err(),
                 "what is no JSON makes no Bundle"
             );
             return;
@@ -72,10 +71,7 @@ pub fn run(bytes: &[u8]) {
         }
         let value: Value = serde_json::from_str(json).expect("it was read");
         let kind = value["resourceType"].as_str().expect("a resource has its type");
-        let resource = resource(kind, json);
-        let mut sent = resource.read();
-        sent.profile = checked.claim;
-        match bundle::build("79999", "LK", &[sent]) {
+        match bundle::build("79999", "LK", &[resource(kind, json)], |_| checked.claim) {
             Ok(built) => {
                 let built: Value = serde_json::from_str(&built.json).expect("a Bundle is JSON");
                 let mut written = built["entry"][0]["resource"].clone();

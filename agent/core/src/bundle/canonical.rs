@@ -13,10 +13,10 @@ use crate::tree::{Kind, Node};
 /// How references name resources before they have ids: `urn:key:<Type>|<key>`.
 pub(crate) const KEY_URL: &str = "urn:key:";
 
-/// Canonical JSON in the making.
-pub(super) struct Canonical<'t> {
-    pub(super) text: String,
-    links: &'t HashMap<String, Uuid>,
+/// One resource being written.
+struct Writer<'w, 't> {
+    text: &'w mut String,
+    links: &'w HashMap<String, Uuid>,
     /// Members of the objects that are being written, those of the innermost last.
     members: Vec<Node<'t>>,
     /// The types of the references that resolve to nothing, in the order of the text.
@@ -31,49 +31,51 @@ pub(super) struct Own<'p> {
     pub(super) profile: Option<&'p str>,
 }
 
-impl<'t> Canonical<'t> {
-    pub(super) fn new(links: &'t HashMap<String, Uuid>, capacity: usize) -> Self {
-        Self {
-            text: String::with_capacity(capacity),
-            links,
-            members: Vec::new(),
-            dangling: Vec::new(),
+/// Writes pieces of JSON as they are.
+pub(super) fn write(text: &mut String, pieces: &[&str]) {
+    pieces.iter().for_each(|piece| text.push_str(piece));
+}
+
+/// Writes a resource; its own members are no references: FHIR has those inside of fields. Gives back the types of the
+/// references that resolve to nothing.
+pub(super) fn resource(
+    text: &mut String,
+    links: &HashMap<String, Uuid>,
+    resource: Node<'_>,
+    mut own: Own<'_>,
+) -> Vec<String> {
+    let mut writer = Writer {
+        text,
+        links,
+        members: Vec::new(),
+        dangling: Vec::new(),
+    };
+    writer.text.push('{');
+    writer.members_of(resource, |this, member| {
+        let key = member.key();
+        if key > "identifier" {
+            this.identifier(None, &mut own);
         }
-    }
+        if key > "meta" {
+            this.meta(&mut own);
+        }
+        if key == "identifier" && *member.kind() == Kind::List {
+            this.identifier(Some(member), &mut own);
+        } else {
+            // What is no list of identifiers takes none more.
+            own.identifier = own.identifier.filter(|_| key != "identifier");
+            own.profile = own.profile.filter(|_| key != "meta");
+            this.key(member);
+            this.value(member, false);
+        }
+    });
+    writer.identifier(None, &mut own);
+    writer.meta(&mut own);
+    writer.end('}');
+    writer.dangling
+}
 
-    /// Writes pieces of JSON as they are.
-    pub(super) fn write(&mut self, pieces: &[&str]) {
-        pieces.iter().for_each(|piece| self.text.push_str(piece));
-    }
-
-    /// Writes a resource; its own members are no references: FHIR has those inside of fields. Gives back the types of
-    /// the references that resolve to nothing.
-    pub(super) fn resource(&mut self, resource: Node<'t>, mut own: Own<'_>) -> Vec<String> {
-        self.text.push('{');
-        self.members_of(resource, |this, member| {
-            let key = member.key();
-            if key > "identifier" {
-                this.identifier(None, &mut own);
-            }
-            if key > "meta" {
-                this.meta(&mut own);
-            }
-            if key == "identifier" && *member.kind() == Kind::List {
-                this.identifier(Some(member), &mut own);
-            } else {
-                // What is no list of identifiers takes none more.
-                own.identifier = own.identifier.filter(|_| key != "identifier");
-                own.profile = own.profile.filter(|_| key != "meta");
-                this.key(member);
-                this.value(member, false);
-            }
-        });
-        self.identifier(None, &mut own);
-        self.meta(&mut own);
-        self.end('}');
-        std::mem::take(&mut self.dangling)
-    }
-
+impl<'t> Writer<'_, 't> {
     /// Writes the identifiers that the resource has, and the one that the agent gives it.
     fn identifier(&mut self, given: Option<Node<'t>>, own: &mut Own<'_>) {
         let added = own.identifier.take();
@@ -86,7 +88,7 @@ impl<'t> Canonical<'t> {
             self.text.push(',');
         }
         if let Some(added) = added {
-            self.write(&added);
+            write(self.text, &added);
         }
         self.end(']');
         self.text.push(',');
@@ -167,7 +169,7 @@ impl<'t> Canonical<'t> {
     /// A text; one that is plain has nothing to escape.
     fn string(&mut self, text: &str, plain: bool) {
         if plain {
-            self.write(&["\"", text, "\""]);
+            write(self.text, &["\"", text, "\""]);
         } else {
             self.text
                 .push_str(&serde_json::to_string(text).expect("a text is JSON"));
@@ -176,10 +178,13 @@ impl<'t> Canonical<'t> {
 
     fn reference(&mut self, to: &str) {
         match self.links.get(to) {
-            Some(uuid) => self.write(&["\"", uuid.urn().encode_lower(&mut Uuid::encode_buffer()), "\""]),
+            Some(uuid) => {
+                let mut buffer = Uuid::encode_buffer();
+                write(self.text, &["\"", uuid.urn().encode_lower(&mut buffer), "\""]);
+            }
             None => {
                 let kind = to[KEY_URL.len()..].split('|').next().unwrap_or_default();
-                self.dangling.push(kind.to_owned());
+                self.dangling.push(super::shown(kind).to_owned());
                 self.text.push_str("null");
             }
         }

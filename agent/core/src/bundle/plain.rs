@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Bundle, Fault, MAX_RESOURCES, Resource, Scope, Share, TAKEN, UUID_SYSTEM, query_value};
+use super::{Bundle, Fault, MAX_RESOURCES, Resource, Scope, Share, TAKEN, UUID_SYSTEM, query_value, shown};
 
 fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bundle, Vec<Fault>> {
     if resources.is_empty() {
@@ -25,7 +25,7 @@ fn build(facility: &str, visit: &str, resources: Vec<Resource>) -> Result<Bundle
             .is_some()
         {
             faults.push(Fault::KeyTwice {
-                kind: resource.kind.clone(),
+                kind: shown(&resource.kind).to_owned(),
                 place: at + 1,
             });
         }
@@ -99,14 +99,14 @@ fn entry(
     shares: &mut BTreeSet<Share>,
 ) -> Result<Entry, Vec<Fault>> {
     let kind = &resource.kind;
-    let fault = |make: fn(String, usize) -> Fault| vec![make(kind.clone(), place)];
+    let fault = |make: fn(String, usize) -> Fault| vec![make(shown(kind).to_owned(), place)];
     if !TAKEN.contains(&kind.as_str()) {
         return Err(fault(|kind, place| Fault::NotTaken { kind, place }));
     }
     let mut content: Map<String, Value> = serde_json::from_str(&resource.json).map_err(|e| {
         let why = format!("line {}, column {}", e.line(), e.column());
         vec![Fault::NotJson {
-            kind: kind.clone(),
+            kind: shown(kind).to_owned(),
             place,
             why,
         }]
@@ -125,7 +125,7 @@ fn entry(
         return Err(dangling
             .into_iter()
             .map(|to| Fault::Dangling {
-                kind: kind.clone(),
+                kind: shown(kind).to_owned(),
                 place,
                 to,
             })
@@ -169,12 +169,15 @@ fn resolve(value: &mut Value, full_urls: &BTreeMap<String, String>, dangling: &m
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
-                    Value::String(to) if name == "reference" && to.starts_with("urn:key:") => match full_urls
-                        .get(to.as_str())
-                    {
-                        Some(url) => to.clone_from(url),
-                        None => dangling.push(to["urn:key:".len()..].split('|').next().unwrap_or_default().to_owned()),
-                    },
+                    Value::String(to) if name == "reference" && to.starts_with("urn:key:") => {
+                        match full_urls.get(to.as_str()) {
+                            Some(url) => to.clone_from(url),
+                            None => {
+                                let kind = to["urn:key:".len()..].split('|').next().unwrap_or_default();
+                                dangling.push(shown(kind).to_owned());
+                            }
+                        }
+                    }
                     other => resolve(other, full_urls, dangling),
                 }
             }
@@ -374,8 +377,7 @@ fn same(resources: Vec<Resource>) {
 }
 
 fn built(resources: &[Resource]) -> Result<Bundle, Vec<Fault>> {
-    let read: Vec<_> = resources.iter().map(Resource::read).collect();
-    super::build("79999", "LK1", &read)
+    super::build("79999", "LK1", resources, |_| None)
 }
 
 proptest! {

@@ -143,6 +143,12 @@ fn elements_that_r4_does_not_have_or_have_otherwise_are_told_by_their_path() {
         only("", Wrong::NotTaken)
     );
     assert_eq!(faults(json!({}), |_| ()), only("", Wrong::NotTaken));
+    for value in ["Nguyễn Văn Thử", "079185000123", &"a".repeat(65)] {
+        assert_eq!(
+            faults(patient(), |p| p[value] = json!(1)),
+            only("Patient.?", Wrong::Unknown)
+        );
+    }
 }
 
 #[test]

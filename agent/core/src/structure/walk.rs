@@ -3,7 +3,7 @@
 use super::base::{Base, Element, Kind, Member, Shape};
 use super::path::Path;
 use super::{Finding, Wrong};
-use crate::bundle::KEY_URL;
+use crate::bundle::{KEY_URL, shown};
 use crate::tree::{self, Node};
 
 /// Everything in a resource that R4 does not allow.
@@ -75,7 +75,7 @@ impl<'t> Walk<'t> {
             }
             let member = shape.member(name);
             let Some(member) = member.filter(|member| !beside || matches!(member.kind, Kind::Primitive(_))) else {
-                self.tell_of(key, Wrong::Unknown);
+                self.tell_of(shown(key), Wrong::Unknown);
                 continue;
             };
             let element = &shape.elements[member.element];

@@ -187,7 +187,7 @@ impl Told<'_> {
             Stand::Delivered(_) | Stand::Superseded => false,
         });
         let moved = open.map(|(endpoint, stand)| match stand {
-            Stand::Parked(kind, _) if kind.is_of_the_record() => (endpoint, stand),
+            Stand::Parked(kind, _) if kind.stays_when_made_anew() => (endpoint, stand),
             _ => (endpoint, Stand::Open),
         });
         let moved = moved.collect();

@@ -117,15 +117,16 @@ async fn a_receipt_is_told_once_however_often_its_export_was_carried_on() {
 }
 
 #[tokio::test]
-async fn what_is_held_back_for_what_it_is_stays_held_when_its_record_is_made_otherwise() {
+async fn what_is_held_back_or_in_doubt_stays_so_when_its_record_is_made_otherwise() {
     let world = World::new();
     let held = State::park(ReasonKind::Rules, "[XML1-TABLE]".into(), at(0));
     let other = State::park(ReasonKind::NoBundle, "[FHIR-STRUCTURE]".into(), at(0));
-    let index = world.write_batch(1, &[(1, 1), (2, 1)]);
+    let doubt = State::park(ReasonKind::InDoubt, "did it arrive?".into(), at(0));
+    let index = world.write_batch(1, &[(1, 1), (2, 1), (3, 1)]);
     let destinations = [Destination {
         endpoint: vhr(),
         as_written: false,
-        first: vec![Begin::In(held.clone()), Begin::In(other.clone())],
+        first: [&held, &other, &doubt].map(|state| Begin::In(state.clone())).to_vec(),
     }];
     let export = ExportId::from_bytes([1; 32]);
     world
@@ -134,11 +135,7 @@ async fn what_is_held_back_for_what_it_is_stays_held_when_its_record_is_made_oth
         .await
         .unwrap();
     let rows = &index.mapped;
-    assert_eq!(
-        (world.state(rows[0].record), world.state(rows[1].record)),
-        (held.clone(), other.clone())
-    );
-    let anew = [b"first", b"other"].map(|body| RecordId::of(body));
+    let anew = [b"first", b"other", b"third"].map(|body| RecordId::of(body));
     let moved: Vec<RecordRow> = rows
         .iter()
         .zip(anew)
@@ -147,10 +144,10 @@ async fn what_is_held_back_for_what_it_is_stays_held_when_its_record_is_made_oth
     world.queue.moved(export, &moved, at(1)).await.unwrap();
     let world = world.reopen();
     assert_eq!(world.take(1).await.len(), 0);
-    assert_eq!((world.state(anew[0]), world.state(anew[1])), (held, other));
+    assert_eq!(anew.map(|record| world.state(record)), [held, other, doubt]);
     assert_eq!(world.state(rows[0].record), State::Superseded { by: anew[0] });
     let tally = world.queue.tally(&vhr());
-    assert_eq!((tally.parked, tally.waiting), (2, 0));
+    assert_eq!((tally.parked, tally.waiting), (3, 0));
 }
 
 #[tokio::test]
