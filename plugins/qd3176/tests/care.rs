@@ -176,6 +176,68 @@ fn whatever_tells_of_hiv_protects_the_visit() {
 }
 
 #[test]
+fn words_of_hiv_protect_the_visit_wherever_people_write_about_the_illness() {
+    for (table, fields) in [
+        ("XML0", "LY_DO_VNT"),
+        (
+            "XML1",
+            "LY_DO_VV LY_DO_VNT CHAN_DOAN_VAO CHAN_DOAN_RV PP_DIEU_TRI GHI_CHU",
+        ),
+        ("XML5", "DIEN_BIEN_LS GIAI_DOAN_BENH HOI_CHAN PHAU_THUAT"),
+        ("XML7", "CHAN_DOAN_RV PP_DIEUTRI GHI_CHU NGUYENNHAN_DINHCHI"),
+        (
+            "XML8",
+            "CHAN_DOAN_VAO CHAN_DOAN_RV QT_BENHLY TOMTAT_KQ PP_DIEUTRI GHI_CHU",
+        ),
+        ("XML9", "TINH_TRANG_CON GHI_CHU"),
+        ("XML10", "CHAN_DOAN_RV"),
+        ("XML11", "CHAN_DOAN_RV PP_DIEUTRI NGUYENNHAN_DINHCHI"),
+        ("XML12", "KET_QUA_KHAM DE_NGHI DUOC_XACDINH"),
+        (
+            "XML13",
+            "DAU_HIEU_LS CHAN_DOAN_RV QT_BENHLY TOMTAT_KQ PP_DIEUTRI TINH_TRANG_CT HUONG_DIEU_TRI",
+        ),
+        ("XML14", "CHAN_DOAN_RV"),
+    ] {
+        for field in fields.split(' ') {
+            let of = |words: &str| match table {
+                "XML1" => with(bare(), json!({field: words})),
+                _ => with_table(table, json!({field: words})),
+            };
+            assert!(is_protected(&of("Mẹ nhiễm HIV")), "{table} {field}");
+            assert!(!is_protected(&of("Mẹ khoẻ")), "{table} {field}");
+        }
+    }
+}
+
+#[test]
+fn every_code_of_hiv_as_the_main_disease_protects_the_visit() {
+    for code in ["B20", "B21", "B22", "B23", "B24", "Z21"] {
+        let visit = with(bare(), json!({"MA_BENH_CHINH": code}));
+        assert!(is_protected(&visit), "{code}");
+    }
+}
+
+#[test]
+fn every_antiretroviral_drug_protects_the_visit() {
+    let table = include_str!("../../../configs/codes/thuoc-arv.csv");
+    let rows = table.lines().filter(|line| !line.starts_with('#')).skip(1);
+    let mut met = 0;
+    for row in rows {
+        let mut cells = row.split(',');
+        let (substance, alone) = (cells.next().unwrap(), cells.next().unwrap());
+        let given = |source: &str| {
+            let row = json!({"TEN_THUOC": format!("{substance} 300mg"), "NGUON_CTRA": source});
+            is_protected(&with_table("XML2", row))
+        };
+        assert_eq!(given("1"), alone == "yes", "{substance}");
+        assert!(given("3"), "{substance} that a programme pays for");
+        met += 1;
+    }
+    assert!(met >= 23, "{met}");
+}
+
+#[test]
 fn what_treats_other_diseases_too_does_not_protect_alone() {
     for (table, row) in [
         ("XML2", json!({"TEN_THUOC": "Tenofovir", "NGUON_CTRA": "1"})),
