@@ -1,12 +1,17 @@
 //! Keys by hand: rotated, replaced, given into escrow, lost, and back again; with the real program and its real state.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
 
-use crate::harness::{World, one_visit, plain};
+use crate::harness::{Wish, World, files_below, one_visit, plain, whole_keys};
+
+/// A storage key of somebody else's making, and another one.
+const GIVEN: &str = "0123456789 of somebody else's own making";
+const OTHER: &str = "9876543210 of somebody else's own making";
 
 /// A person with an identity file offline: the recipient, and the file.
 fn keeper(world: &World) -> (String, String) {
@@ -130,6 +135,99 @@ fn while_the_service_runs_nothing_is_changed_and_its_process_is_named() {
     world.run(&["key", "ls"]).with(0);
     assert_eq!(fs::read(state.join("keyring")).unwrap(), before);
     service.kill();
+}
+
+/// Every file of the state folder and what is in it, but for the lock: each process writes its number into that.
+fn held(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = files_below(&world.path("state")).into_iter();
+    files
+        .filter(|path| path.is_file() && !path.ends_with("lock"))
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+/// A storage key that somebody else keeps in this variable: the first start goes by `given`, as does the next one; with any
+/// other `without` nothing starts, nothing changes, and it is told what to do.
+fn is_needed_at_every_start(
+    seed: u64,
+    (name, place): (&str, &'static str),
+    given: &str,
+    without: [(Option<&str>, &str); 3],
+) {
+    let world = World::with(Wish {
+        storage: place,
+        ..Wish::default()
+    });
+    for (folder, key) in [("given", Some(GIVEN)), ("other", Some(OTHER)), ("none", None)] {
+        fs::create_dir(world.path(folder)).unwrap();
+        if let Some(key) = key {
+            fs::write(world.path(folder).join("storage-key"), format!("{key}\n")).unwrap();
+        }
+    }
+    let once = |value: Option<&str>| {
+        let value = value.map(|value| match name {
+            "CREDENTIALS_DIRECTORY" => world.path(value).into_os_string(),
+            _ => value.into(),
+        });
+        let environment: Vec<_> = value.iter().map(|value| (name, value.as_os_str())).collect();
+        world.start_in(&environment, &["run", "--once"]).finish()
+    };
+    let exports = plain(seed, 2);
+    let (first, second) = exports.split_at(1);
+    world.drop_all(first);
+    once(None).with(1);
+    assert!(held(&world).is_empty(), "{:?}", held(&world).keys());
+    once(Some(given)).with(0);
+    world.all_arrived_once(&whole_keys(first));
+
+    let before = held(&world);
+    world.drop_all(second);
+    for (value, told) in without {
+        let refused = once(value).with(1);
+        assert!(
+            refused.err.contains("hãy đặt lại đúng khóa cũ") && refused.err.contains(told),
+            "{}",
+            refused.err
+        );
+        assert!(
+            !refused.err.contains(GIVEN) && !refused.err.contains(OTHER),
+            "{}",
+            refused.err
+        );
+        assert!(held(&world) == before, "{value:?} changed something");
+    }
+    once(Some(given)).with(0);
+    world.all_arrived_once(&whole_keys(&exports));
+    let state = world.path("state");
+    assert!(!state.join("storage.key").exists() && !state.join("quarantine").exists());
+}
+
+#[test]
+fn a_storage_key_in_the_environment_is_needed_at_every_start() {
+    is_needed_at_every_start(
+        540,
+        ("VHR_KEY", r#"key = { env = "VHR_KEY" }"#),
+        GIVEN,
+        [
+            (None, "VHR_KEY is not set"),
+            (Some(""), "VHR_KEY is empty"),
+            (Some(OTHER), "does not open the keyring"),
+        ],
+    );
+}
+
+#[test]
+fn a_storage_key_from_the_service_manager_is_needed_at_every_start() {
+    is_needed_at_every_start(
+        550,
+        ("CREDENTIALS_DIRECTORY", r#"key = { credential = "storage-key" }"#),
+        "given",
+        [
+            (None, "LoadCredential=storage-key:"),
+            (Some("none"), "storage-key"),
+            (Some("other"), "does not open the keyring"),
+        ],
+    );
 }
 
 #[test]
