@@ -128,6 +128,8 @@ pub struct Journal {
     /// As if the disk were full.
     #[cfg(test)]
     pub(crate) full: Arc<std::sync::atomic::AtomicBool>,
+    #[cfg(test)]
+    syncs: Arc<tests::Syncs>,
 }
 
 impl Journal {
@@ -142,6 +144,8 @@ impl Journal {
         sync_folder(state)?;
         let writer = Writer::open(state, keys.clone(), known)?;
         let end = writer.end();
+        #[cfg(test)]
+        let syncs = Arc::clone(&writer.syncs);
         let (appends, queue) = mpsc::channel();
         thread::Builder::new()
             .name("journal".into())
@@ -154,6 +158,8 @@ impl Journal {
             end,
             #[cfg(test)]
             full: Arc::default(),
+            #[cfg(test)]
+            syncs,
         })
     }
 

@@ -1,9 +1,32 @@
 //! What is written down is read back, whatever lies beside it and whatever became of it.
 
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Waker};
+
 use vhr_core::id::ExportId;
 use vhr_core::time::Timestamp;
 
 use super::*;
+
+/// The writer's syncs are counted here, made to wait, and made to fail.
+#[derive(Debug, Default)]
+pub(super) struct Syncs {
+    made: AtomicU64,
+    wait: Mutex<()>,
+    fail: AtomicBool,
+}
+
+impl Syncs {
+    pub(super) fn one(&self) -> io::Result<()> {
+        self.made.fetch_add(1, Ordering::SeqCst);
+        drop(self.wait.lock().unwrap());
+        if self.fail.load(Ordering::SeqCst) {
+            return Err(io::Error::other("as if the disk had failed"));
+        }
+        Ok(())
+    }
+}
 
 fn keys() -> Keys {
     Keys::generate(Timestamp::from_millis(1))
@@ -80,6 +103,61 @@ async fn an_entry_is_found_again_at_the_place_it_was_given() {
     let places = journal.append(&entries, Sync::Now).await.unwrap();
     assert_eq!(journal.read(places[3]).unwrap(), retired(3));
     assert!(journal.end() > places[4]);
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_more_is_written_and_opening_anew_gives_all_that_was_answered() {
+    let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+    let journal = open(state.path(), &keys);
+    journal.append(&[retired(1), retired(2)], Sync::Now).await.unwrap();
+    let answered = journal.end();
+    journal.syncs.fail.store(true, Ordering::SeqCst);
+    let refused = journal.append(&[retired(3)], Sync::Now).await;
+    assert!(matches!(refused, Err(Error::Poisoned(_))), "{refused:?}");
+    // What is on the disk now is not known: that a later sync goes well proves nothing.
+    journal.syncs.fail.store(false, Ordering::SeqCst);
+    let before = fs::read(file(state.path())).unwrap();
+    for (n, sync) in [(4, Sync::Later), (5, Sync::Now), (6, Sync::Now)] {
+        let refused = journal.append(&[retired(n)], sync).await;
+        assert!(matches!(refused, Err(Error::Poisoned(_))), "{refused:?}");
+    }
+    assert_eq!(journal.end(), answered);
+    assert!(fs::read(file(state.path())).unwrap() == before, "the file is unchanged");
+    assert_eq!(names(&state.path().join("journal")), ["00000001"]);
+    drop(journal);
+    let journal = open(state.path(), &keys);
+    journal.append(&[retired(9)], Sync::Now).await.unwrap();
+    // Of what was refused, the one that was being written may be there, and no other.
+    let mut told = read(state.path(), &keys);
+    told.retain(|read| *read != Ok(retired(3)));
+    assert_eq!(told, all(&[1, 2, 9]));
+}
+
+#[tokio::test]
+async fn those_who_append_at_the_same_time_share_a_sync() {
+    let (state, keys) = (tempfile::tempdir().unwrap(), keys());
+    let journal = open(state.path(), &keys);
+    let entries: Vec<_> = (0..200).map(|n| [retired(n)]).collect();
+    let mut appends: Vec<_> = entries
+        .iter()
+        .map(|entry| Box::pin(journal.append(entry, Sync::Now)))
+        .collect();
+    let wait = journal.syncs.wait.lock().unwrap();
+    for append in &mut appends {
+        let answer = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(answer.is_pending(), "answered before it is synced");
+    }
+    drop(wait);
+    for append in appends {
+        append.await.unwrap();
+    }
+    // One for those who had come when it began, one for those who came meanwhile.
+    let made = journal.syncs.made.load(Ordering::SeqCst);
+    assert!((1..=2).contains(&made), "{made}");
+    assert_eq!(
+        read(state.path(), &keys),
+        (0..200).map(|n| Ok(retired(n))).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ pub(super) struct Writer {
     room: u32,
     /// The end of all files together, for others to see.
     told: Arc<AtomicU64>,
+    #[cfg(test)]
+    pub(super) syncs: Arc<super::tests::Syncs>,
 }
 
 impl Writer {
@@ -110,6 +112,8 @@ impl Writer {
             synced: end,
             room: size,
             told,
+            #[cfg(test)]
+            syncs: Arc::default(),
         }
         .tell())
     }
@@ -184,6 +188,8 @@ impl Writer {
             synced: segment::HEAD,
             room: STEP,
             told,
+            #[cfg(test)]
+            syncs: Arc::default(),
         }
         .tell())
     }
@@ -263,6 +269,8 @@ impl Writer {
             .and_then(|_| self.file.write_all(&bytes))
             .map_err(failed("write", &path))?;
         if sync {
+            #[cfg(test)]
+            self.syncs.one().map_err(failed("sync", &path))?;
             self.file.sync_data().map_err(failed("sync", &path))?;
         }
         self.end += size;
@@ -323,6 +331,8 @@ impl Writer {
         match Self::begin(&state, keys, self.segment + 1, before, false, Arc::clone(&self.told)) {
             Ok(next) => {
                 let finished = std::mem::replace(self, next);
+                #[cfg(test)]
+                self.syncs.clone_from(&finished.syncs);
                 // What is left of its reserve; left there, it costs room and nothing else.
                 let _ = finished.file.set_len(finished.end.into());
             }
