@@ -167,3 +167,45 @@ async fn a_record_made_otherwise_from_a_damaged_batch_is_told_with_its_export() 
     assert_eq!(records, [old, row.record]);
     assert_eq!(standing.records[1].deliveries, [(vhr(), State::Delivered(receipt()))]);
 }
+
+/// After this was done to the state folder, it knows the same as before, and tells why the index was built anew.
+async fn is_built_anew_and_told_after(act: impl FnOnce(&Path), why: &str) {
+    let world = World::new();
+    world.accept(1, &[(1, 1), (2, 1), (3, 1)]).await;
+    let taken = world.take(2).await;
+    world.deliver(&taken[0]).await;
+    let no = State::park(ReasonKind::Refused, "no".into(), at(2));
+    world.queue.settle(&taken[1].id, no, at(2)).await.unwrap();
+    let before = all(&world.queue);
+    let world = world.reopen_after(act);
+    assert!(all(&world.queue) == before);
+    assert_eq!(world.queue.rebuilt(), Some(at(5)));
+    let told = world.queue.damage().index.unwrap_or_default();
+    assert!(told.contains(why), "{told}");
+}
+
+#[tokio::test]
+async fn an_index_that_somebody_else_holds_is_built_anew_and_told() {
+    let mut held = None;
+    let hold = |state: &Path| {
+        // Who has just closed it lets go of it a moment later.
+        while held.is_none() {
+            held = sled::open(state.join("index")).ok();
+        }
+    };
+    is_built_anew_and_told_after(hold, "could not acquire lock").await;
+    assert!(held.is_some(), "until the end");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_index_that_never_opens_is_built_anew_and_told() {
+    let hang = |state: &Path| {
+        // Whoever opens it waits for one who writes.
+        let path = state.join("index/conf");
+        std::fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    is_built_anew_and_told_after(hang, "it did not open within").await;
+}
