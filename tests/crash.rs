@@ -58,6 +58,10 @@ fn an_index_that_is_gone_is_rebuilt_and_nothing_is_lost_or_sent_again() {
             fs::write(&path, b"not an index any more").unwrap();
         }
     }
+    let service = world.service();
+    let status = world.run(&["status", "--json"]).with(1).json();
+    assert!(status["storage"]["index_rebuilt"].is_string(), "{}", status["storage"]);
+    service.terminate().with(0);
     world.once().with(65);
     assert_eq!(world.listed("parked"), parked);
     assert_eq!((world.fhir.transactions(), world.gateway.accepted_count()), (6, 5));
