@@ -50,6 +50,42 @@ fn what_is_begun_with_an_endpoint_not_heard_of_yet_is_one_delivery() {
 }
 
 #[test]
+fn a_service_that_is_stopped_waits_for_no_answer_for_long_and_what_was_on_its_way_is_in_doubt() {
+    let world = World::with(Wish {
+        fhir: Some("timeout = \"1h\"".into()),
+        gateway: Some("timeout = \"1h\"".into()),
+        ..Wish::default()
+    });
+    let never = || [Answer::StallAfterCommit(Duration::from_secs(3600))];
+    world.fhir.script(never());
+    world.gateway.script(never());
+    let files = plain(312, 2);
+    world.drop_all(&files);
+    let service = world.service();
+    eventually("one is on its way to each", || {
+        (world.fhir.transactions(), world.gateway.accepted_count()) == (1, 1)
+    });
+    service.terminate().with(0);
+    assert_eq!(
+        (world.fhir.transactions(), world.gateway.accepted_count()),
+        (1, 1),
+        "nothing is begun while it stops"
+    );
+    // `in_doubt`: sent again to the FHIR server, where it is the same once more; asked of a person for the gateway.
+    world.run(&["run", "--once", "--now"]).with(65);
+    let parked = world.listed("parked");
+    assert_eq!(parked.len(), 1, "{parked:?}");
+    assert_eq!(parked[0]["detail"]["kind"], "in-doubt");
+    assert!(parked[0]["id"].as_str().unwrap().ends_with("insurance"), "{parked:?}");
+    assert_eq!(world.fhir.transactions(), 3);
+    let keys = whole_keys(&files);
+    let encounters = world.encounters();
+    assert_eq!(encounters.keys().cloned().collect::<Vec<_>>(), keys);
+    assert!(encounters.values().all(|one| one.len() == 1), "{encounters:?}");
+    assert_eq!(world.claims(), [(keys[0].clone(), 1), (keys[1].clone(), 1)]);
+}
+
+#[test]
 fn an_account_that_is_not_let_in_is_not_locked_by_us_and_the_other_endpoint_goes_on() {
     let world = World::new();
     std::fs::write(world.path("gateway-password"), "sai rồi").unwrap();
