@@ -62,6 +62,11 @@ impl Writer {
             opened => Some(opened.map_err(failed("open", &path))?),
         };
         if let Some(file) = &mut file {
+            match write_again(file, end) {
+                // No worse than it was; and a start on a full disk has to succeed.
+                Err(e) if disk_full(&e) => {}
+                written => written.map_err(failed("write again", &path))?,
+            }
             // What lies between whole frames: later ones, and the next file, prove nothing of it.
             let between = torn.into_iter().filter(|(_, to)| *to <= end);
             between
@@ -428,6 +433,24 @@ fn read_through(folder: &Path, keys: &Keys, segment: u32) -> Result<(u32, Vec<(u
 fn fill(file: &mut File, from: u32, to: u32) -> io::Result<()> {
     file.seek(SeekFrom::Start(from.into()))?;
     io::copy(&mut io::repeat(0).take(u64::from(to.saturating_sub(from))), file)?;
+    Ok(())
+}
+
+/// Writes what is there once more, unchanged. After a sync that failed the system may hold pages that it takes for written though the
+/// disk never had them: read back they look whole, and no later sync brings them there unless they are written anew.
+fn write_again(file: &mut File, end: u32) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut at = 0;
+    while at < u64::from(end) {
+        file.seek(SeekFrom::Start(at))?;
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&buffer[..read])?;
+        at += read as u64;
+    }
     Ok(())
 }
 
