@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::codes;
-use crate::source::{Line, Source};
+use crate::source::{CHECK_IN, Line, Source};
 
 const HIV: &str = "hiv";
 /// Fields of diseases by code.
@@ -107,11 +107,14 @@ fn tells_of_hiv(source: &Source<'_>) -> bool {
             let told = |line: Line<'_>| fields.iter().any(|field| line.get(field).is_some_and(says_hiv));
             source.lines(table).any(told)
         })
-        || source
-            .lines("XML3")
-            .any(|line| is_for_the_infected(line.get("TEN_DICH_VU")))
+        || ordered(source, "XML3").any(|line| is_for_the_infected(line.get("TEN_DICH_VU")))
         || source.lines("XML4").any(is_result)
         || is_treated(source)
+}
+
+/// The lines of a table of drugs or services, and the check-in, which names the first of them.
+fn ordered<'a>(source: &Source<'a>, table: &'static str) -> impl Iterator<Item = Line<'a>> + use<'a> {
+    source.lines(CHECK_IN).chain(source.lines(table))
 }
 
 /// A service that only people with HIV are given: a test to confirm, the viral load.
@@ -180,7 +183,7 @@ fn mentions(words: &str) -> impl Iterator<Item = &str> {
 /// A drug that tells of HIV by itself, two that do together, or one that a project or a programme pays for.
 fn is_treated(source: &Source<'_>) -> bool {
     let mut met: Option<&str> = None;
-    for line in source.lines("XML2") {
+    for line in ordered(source, "XML2") {
         for text in [line.get("TEN_THUOC"), line.get("HAM_LUONG")].into_iter().flatten() {
             let named = |(substance, _): &(&str, bool)| beginnings(text, substance).next().is_some();
             for (substance, alone) in codes::antiretrovirals().filter(named) {

@@ -134,6 +134,8 @@ fn with_table(table: &str, row: Value) -> Value {
 fn whatever_tells_of_hiv_protects_the_visit() {
     assert!(!is_protected(&visit()) && !is_protected(&bare()));
     for (table, row) in [
+        ("XML0", json!({"TEN_THUOC": "Dolutegravir 50mg"})),
+        ("XML0", json!({"TEN_DICH_VU": "HIV đo tải lượng hệ thống tự động"})),
         ("XML6", json!({})),
         ("XML15", json!({"NGAYKD_HIV": "20240101"})),
         ("XML15", json!({"BDDT_ARV": "?"})),
@@ -242,6 +244,8 @@ fn what_treats_other_diseases_too_does_not_protect_alone() {
     for (table, row) in [
         ("XML2", json!({"TEN_THUOC": "Tenofovir", "NGUON_CTRA": "1"})),
         ("XML2", json!({"TEN_THUOC": "Amoxicillin", "NGUON_CTRA": "3"})),
+        ("XML0", json!({"TEN_THUOC": "Tenofovir"})),
+        ("XML0", json!({"TEN_DICH_VU": "HIV Ab test nhanh"})),
         ("XML15", json!({"PHANLOAI_LAO_VITRI": "1"})),
         ("XML7", json!({"CHAN_DOAN_RV": "Chiva"})),
         ("XML3", json!({"TEN_DICH_VU": "HIV Ab test nhanh"})),
