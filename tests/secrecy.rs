@@ -294,8 +294,11 @@ fn nobody_else_on_the_machine_can_look_into_the_state() {
     assert_eq!(mode & 0o077, 0);
 }
 
+/// Names of fields and what is in them.
+type Fields = &'static [(&'static str, &'static str)];
+
 /// Each as one table more, by the elements around its row and the fields in it.
-const TELLS_OF_HIV: [(&str, &str, &[(&str, &str)]); 13] = [
+const TELLS_OF_HIV: [(&str, &str, Fields); 13] = [
     (
         "XML2",
         "CHITIEU_CHITIET_THUOC DSACH_CHI_TIET_THUOC CHI_TIET_THUOC",
@@ -395,8 +398,8 @@ fn with_code(seed: u64, field: &str, code: &str) -> (String, String) {
     (key, format!("{before}<{field}>{code}</{field}>{behind}"))
 }
 
-/// A person who is received, and nothing else yet.
-fn check_in(key: &str, reason: &str) -> String {
+/// A person who is received, with this field, and nothing else yet.
+fn check_in(key: &str, told: (&str, &str)) -> String {
     let fields = [
         ("STT", "1"),
         ("MA_BN", "BN0001"),
@@ -405,11 +408,10 @@ fn check_in(key: &str, reason: &str) -> String {
         ("GIOI_TINH", "2"),
         ("MA_DOITUONG_KCB", "1.1"),
         ("NGAY_VAO", "202609100800"),
-        ("LY_DO_VNT", reason),
+        told,
         ("MA_LOAI_KCB", "03"),
         ("MA_CSKCB", "79999"),
         ("MA_DICH_VU", "02.1896"),
-        ("TEN_DICH_VU", "Khám Nội"),
         ("NGAY_YL", "202609100805"),
     ];
     table(
@@ -453,11 +455,21 @@ fn drop_what_tells_of_hiv(world: &World) -> (Vec<String>, Vec<String>) {
     for (nth, code) in (730..).zip(["B20.1", "z21", "J18.9; B24"]) {
         drop_in(&format!("code{nth}"), with_code(nth, "MA_BENH_KT", code));
     }
-    let reason = "Nhiễm HIV, sốt kéo dài";
-    drop_in("XML0", ("79999_HIV0".into(), check_in("79999_HIV0", reason)));
+    for (field, value) in [
+        ("LY_DO_VNT", "Nhiễm HIV, sốt kéo dài"),
+        ("TEN_THUOC", "Dolutegravir 50mg"),
+        ("TEN_DICH_VU", "HIV đo tải lượng hệ thống tự động"),
+    ] {
+        let key = format!("79999_{field}");
+        let text = check_in(&key, (field, value));
+        drop_in(field, (key, text));
+    }
     let plain = one_visit(720);
     world.drop_in("plain.xml", &plain.bytes);
-    world.drop_in("received.xml", check_in("79999_SOT0", "Sốt kéo dài").as_bytes());
+    world.drop_in(
+        "received.xml",
+        check_in("79999_SOT0", ("LY_DO_VNT", "Sốt kéo dài")).as_bytes(),
+    );
     let mut open = whole_keys(&[plain]);
     open.push("79999_SOT0".into());
     open.sort();
