@@ -281,13 +281,17 @@ impl Opened {
     fn take_unknown(&mut self, hoso: &str, file: &File<'_>, scratch: &mut Scratch, limits: &Limits) -> Held {
         let content = &file.content;
         let text = bare(&content.text);
+        // However it was wrapped, it says the same.
         let bytes = match &content.root {
-            Some(root) => &hoso.as_bytes()[root.clone()],
+            Some(root) => Cow::Borrowed(&hoso.as_bytes()[root.clone()]),
             None => {
                 let decoded = scratch.base64(text, limits).map(|decoded| decoded.bytes);
                 let document = decoded.ok().and_then(|bytes| text::document(bytes).ok());
-                self.in_form &= content.plain && document.is_some_and(|document| document.plain);
-                decoded.unwrap_or(text.as_bytes())
+                self.in_form &= content.plain && document.as_ref().is_some_and(|document| document.plain);
+                match document {
+                    Some(document) => Cow::Owned(without_declaration(&document.text).as_bytes().to_owned()),
+                    None => Cow::Borrowed(decoded.unwrap_or(text.as_bytes())),
+                }
             }
         };
         let digest = Sha256::new()
@@ -302,6 +306,13 @@ impl Opened {
             None => Held::AsIs(content.range.clone()),
         }
     }
+}
+
+/// A document from its root to its end.
+fn without_declaration(document: &str) -> &str {
+    let document = document.trim();
+    let behind = document.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
+    behind.map_or(document, |(_, root)| root.trim_start())
 }
 
 /// What went wrong with a table, and where.

@@ -431,6 +431,11 @@ fn the_digest_changes_with_content_only() {
     let unknown =
         |first: &str, then: &str| digest(&[table("XML1", &summary("A")), table(first, "<X/>"), table(then, "<X/>")]);
     assert_eq!(unknown("XML16", "XML17"), unknown("XML17", "XML16"));
+    let wrapped = |unknown: String| digest(&[table("XML1", &summary("A")), unknown]);
+    assert_eq!(
+        wrapped(raw("XML16", "<X><A>1</A></X>")),
+        wrapped(table("XML16", "\u{feff}<?xml version=\"1.0\"?>\n<X><A>1</A></X>\n"))
+    );
     let other = [
         digest(&[table("XML1", &summary("B")), table("XML2", &drugs("A"))]),
         digest(&[table("XML1", &summary("A")), table("XML3", &drugs("A"))]),
