@@ -37,7 +37,7 @@ struct Element {
 }
 
 /// A set of names that tells at once of most that they are not in it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Few(u64);
 
 /// By what the slices of a list are told apart.
@@ -96,30 +96,16 @@ impl Rule {
                 Some((name, slice)) => (name, Some(slice)),
                 None => (segment, None),
             };
-            rule = rule.child(name);
+            rule = named(
+                &mut rule.children,
+                |element| element.name == name,
+                || Element::named(name),
+            );
             if let Some(slice) = slice {
-                rule = rule.slice(slice);
+                rule = named(&mut rule.slices, |known| known == slice, || slice.to_owned());
             }
         }
         rule
-    }
-
-    fn child(&mut self, name: &str) -> &mut Self {
-        let known = self.children.iter().position(|(element, _)| element.name == name);
-        let at = known.unwrap_or_else(|| {
-            self.children.push((Element::named(name), Self::default()));
-            self.children.len() - 1
-        });
-        &mut self.children[at].1
-    }
-
-    fn slice(&mut self, name: &str) -> &mut Self {
-        let known = self.slices.iter().position(|(slice, _)| slice == name);
-        let at = known.unwrap_or_else(|| {
-            self.slices.push((name.to_owned(), Self::default()));
-            self.slices.len() - 1
-        });
-        &mut self.slices[at].1
     }
 
     /// Takes over what an `ElementDefinition` says.
@@ -421,6 +407,16 @@ impl<'t> Look<'_, 't> {
             }
         }
     }
+}
+
+/// The rule that is called so, made where it is not there yet.
+fn named<K>(rules: &mut Vec<(K, Rule)>, is_it: impl Fn(&K) -> bool, make: impl FnOnce() -> K) -> &mut Rule {
+    let known = rules.iter().position(|(key, _)| is_it(key));
+    let at = known.unwrap_or_else(|| {
+        rules.push((make(), Rule::default()));
+        rules.len() - 1
+    });
+    &mut rules[at].1
 }
 
 impl Element {
