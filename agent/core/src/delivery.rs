@@ -183,6 +183,17 @@ impl State {
         )
     }
 
+    /// Whether it stays where its record is made anew and comes out otherwise. What was not tried yet waits for its window, and what
+    /// was on its way at a stop may have arrived, and is still to be dealt with as such.
+    pub fn stays_when_made_anew(&self) -> bool {
+        match self {
+            Self::Waiting { attempt, .. } => *attempt == 0,
+            Self::Sending { .. } => true,
+            Self::Parked(reason) => reason.kind.stays_when_made_anew(),
+            Self::Delivered(_) | Self::Superseded { .. } => false,
+        }
+    }
+
     /// An attempt begins.
     pub fn start(&self, now: Timestamp) -> Result<Self, IllegalStep> {
         match self {

@@ -1,10 +1,10 @@
 //! What did not read is told here, and goes on when it was made anew.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use vhr_core::delivery::{ReasonKind, State};
-use vhr_core::id::ExportId;
+use vhr_core::id::{ExportId, RecordId};
 use vhr_core::time::Timestamp;
 
 use super::{Error, Queue, step};
@@ -33,16 +33,20 @@ impl Queue {
     }
 
     /// The batch of an export was made anew. What was parked because it did not read is sent again; a record that the plugin
-    /// makes otherwise now takes the place of the one it was.
+    /// makes otherwise now takes the place of the one it was. One that is on its way stays the one it is until its answer is there:
+    /// where it is to be sent once more, it does not read, and is made anew then.
     ///
     /// # Errors
     /// When it could not be written down.
     pub async fn moved(&self, export: ExportId, rows: &[RecordRow], now: Timestamp) -> Result<(), Error> {
         let _one_at_a_time = self.steps.lock().await;
         let by_seq: HashMap<u32, &RecordRow> = rows.iter().map(|row| (row.seq, row)).collect();
+        let on_their_way: HashSet<RecordId> = self.lock_busy().iter().map(|id| id.record).collect();
         let mut moved = Vec::new();
         for old in self.live_rows(export) {
-            if let Some(new) = by_seq.get(&old.seq) {
+            if let Some(new) = by_seq.get(&old.seq)
+                && (new.record == old.record || !on_their_way.contains(&old.record))
+            {
                 moved.push((old.record, (*new).clone()));
             }
         }

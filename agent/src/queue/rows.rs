@@ -42,9 +42,14 @@ impl Short {
         }
     }
 
-    /// See [`ReasonKind::stays_when_made_anew`].
+    /// See [`State::stays_when_made_anew`].
     pub(super) fn stays_when_made_anew(&self) -> bool {
-        matches!(self, Self::Parked { kind, .. } if kind.stays_when_made_anew())
+        match self {
+            Self::Waiting { attempt, .. } => *attempt == 0,
+            Self::Sending { .. } => true,
+            Self::Parked { kind, .. } => kind.stays_when_made_anew(),
+            Self::Delivered { .. } | Self::Superseded { .. } => false,
+        }
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) fn only_newest(state: &Path, kept: usize) -> io::Result<()> {
     sync_folder(&folder).map_err(io::Error::other)
 }
 
-/// The newest snapshot that reads. One that does not is set aside.
+/// The newest snapshot that reads. One that does not is set aside; one of an older version is not needed any more, and goes.
 pub(super) fn load(state: &Path, keys: &Keys, now: Timestamp) -> (Option<(Top, Live)>, Vec<String>) {
     let folder = state.join("snapshots");
     let mut damaged = Vec::new();
@@ -160,6 +160,15 @@ pub(super) fn load(state: &Path, keys: &Keys, now: Timestamp) -> (Option<(Top, L
         let path = folder.join(format!("{number:08}"));
         match read(&path, keys) {
             Ok(snapshot) => return (Some(snapshot), damaged),
+            Err(e) if is_older(&e) => {
+                tracing::info!(
+                    number,
+                    "a snapshot of an older version: the queue is made from the journal"
+                );
+                if let Err(e) = fs::remove_file(&path) {
+                    tracing::warn!(why = %e, "a snapshot of an older version stays where it is");
+                }
+            }
             Err(e) => {
                 let why = format!("snapshot {number}: {e}");
                 if let Err(e) = spool::quarantine(state, &path, "snapshot", &why, now) {
@@ -173,6 +182,11 @@ pub(super) fn load(state: &Path, keys: &Keys, now: Timestamp) -> (Option<(Top, L
         }
     }
     (None, damaged)
+}
+
+fn is_older(error: &io::Error) -> bool {
+    let head = error.get_ref().and_then(|e| e.downcast_ref());
+    matches!(head, Some(seal::HeadError::Version { found: 1..VERSION, .. }))
 }
 
 fn read(path: &Path, keys: &Keys) -> io::Result<(Top, Live)> {

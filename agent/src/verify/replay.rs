@@ -28,7 +28,7 @@ pub(super) struct Told {
     pub(super) position: Position,
     pub(super) state: &'static str,
     pub(super) is_final: bool,
-    /// It waits for what is in the record itself.
+    /// It stays where its record is made anew and comes out otherwise.
     stays: bool,
     /// The queue knows it too.
     pub(super) seen: bool,
@@ -115,7 +115,7 @@ impl Replay {
             position,
             state: name(state),
             is_final: state.is_final(),
-            stays: matches!(state, State::Parked(reason) if reason.kind.stays_when_made_anew()),
+            stays: state.stays_when_made_anew(),
             seen: false,
         };
         self.deliveries.insert((record, place), told);

@@ -189,6 +189,36 @@ async fn what_is_sent_once_more_and_what_was_dropped_is_where_the_journal_says()
 }
 
 #[tokio::test]
+async fn a_record_that_was_made_anew_stands_where_the_journal_says_also_when_it_was_on_its_way() {
+    let world = World::new().await;
+    let taken = world.queue.choose(&vhr(), at(3), None, 1, |_| true).await.unwrap();
+    world.queue.start(&taken[0], Sync::Now, at(3)).await.unwrap();
+    world.queue.release(&taken[0].id);
+    let anew: Vec<RecordRow> = world
+        .records
+        .iter()
+        .map(|row| RecordRow {
+            record: RecordId::of(&row.seq.to_le_bytes()),
+            ..row.clone()
+        })
+        .collect();
+    world.queue.moved(world.export, &anew, at(4)).await.unwrap();
+    let now = world.queue.tally(&vhr());
+    assert_eq!((now.sending, now.waiting, now.delivered, now.superseded), (1, 1, 1, 2));
+    let found: Vec<_> = world
+        .look(true)
+        .await
+        .findings
+        .into_iter()
+        .map(|finding| finding.code)
+        .collect();
+    assert!(
+        !found.iter().any(|code| ["state", "count"].contains(&code.as_str())),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_damaged_stretch_of_the_journal_is_found_with_its_place() {
     let world = World::new().await;
     let places: Vec<Position> = world.queue.told().unwrap().flatten().map(|placed| placed.at).collect();

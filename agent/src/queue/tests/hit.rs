@@ -71,6 +71,31 @@ async fn an_index_hit_anywhere_inside_is_set_aside_at_the_start_or_read_as_it_wa
 }
 
 #[tokio::test]
+async fn a_snapshot_of_an_older_version_is_no_damage_and_nothing_is_lost_with_it() {
+    let world = World::new();
+    world.accept(1, &[(1, 1), (2, 1)]).await;
+    let taken = world.take(1).await.remove(0);
+    world.deliver(&taken).await;
+    world.queue.snapshot(true).await.unwrap();
+    let before = all(&world.queue);
+    let set_version = |state: &Path, version: u8| {
+        let path = newest(&state.join("snapshots"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4] = version;
+        std::fs::write(path, bytes).unwrap();
+    };
+    let world = world.reopen_after(|state| set_version(state, 1));
+    assert!(all(&world.queue) == before);
+    assert_eq!(world.queue.damage(), Damage::default());
+    assert!(!world.folder.path().join("snapshots/00000001").exists());
+    // What no version ever wrote is damage.
+    world.queue.snapshot(true).await.unwrap();
+    let world = world.reopen_after(|state| set_version(state, 200));
+    assert!(all(&world.queue) == before);
+    assert_eq!(world.queue.damage().snapshots.len(), 1);
+}
+
+#[tokio::test]
 async fn a_crash_after_an_orderly_stop_has_the_rows_of_the_index_counted() {
     let world = World::new();
     world.accept(1, &[(1, 1)]).await;
@@ -117,16 +142,19 @@ async fn a_receipt_is_told_once_however_often_its_export_was_carried_on() {
 }
 
 #[tokio::test]
-async fn what_is_held_back_or_in_doubt_stays_so_when_its_record_is_made_otherwise() {
+async fn what_is_held_back_in_doubt_or_waits_for_its_window_stays_so_when_its_record_is_made_otherwise() {
     let world = World::new();
     let held = State::park(ReasonKind::Rules, "[XML1-TABLE]".into(), at(0));
     let other = State::park(ReasonKind::NoBundle, "[FHIR-STRUCTURE]".into(), at(0));
     let doubt = State::park(ReasonKind::InDoubt, "did it arrive?".into(), at(0));
-    let index = world.write_batch(1, &[(1, 1), (2, 1), (3, 1)]);
+    let window = State::new(at(900));
+    let index = world.write_batch(1, &[(1, 1), (2, 1), (3, 1), (4, 1)]);
     let destinations = [Destination {
         endpoint: vhr(),
         as_written: false,
-        first: [&held, &other, &doubt].map(|state| Begin::In(state.clone())).to_vec(),
+        first: [&held, &other, &doubt, &window]
+            .map(|state| Begin::In(state.clone()))
+            .to_vec(),
     }];
     let export = ExportId::from_bytes([1; 32]);
     world
@@ -135,7 +163,7 @@ async fn what_is_held_back_or_in_doubt_stays_so_when_its_record_is_made_otherwis
         .await
         .unwrap();
     let rows = &index.mapped;
-    let anew = [b"first", b"other", b"third"].map(|body| RecordId::of(body));
+    let anew = [b"first", b"other", b"third", b"forth"].map(|body| RecordId::of(body));
     let moved: Vec<RecordRow> = rows
         .iter()
         .zip(anew)
@@ -144,10 +172,40 @@ async fn what_is_held_back_or_in_doubt_stays_so_when_its_record_is_made_otherwis
     world.queue.moved(export, &moved, at(1)).await.unwrap();
     let world = world.reopen();
     assert_eq!(world.take(1).await.len(), 0);
-    assert_eq!(anew.map(|record| world.state(record)), [held, other, doubt]);
+    assert_eq!(anew.map(|record| world.state(record)), [held, other, doubt, window]);
     assert_eq!(world.state(rows[0].record), State::Superseded { by: anew[0] });
     let tally = world.queue.tally(&vhr());
-    assert_eq!((tally.parked, tally.waiting), (3, 0));
+    assert_eq!((tally.parked, tally.waiting), (3, 1));
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_while_its_record_is_made_otherwise_is_in_doubt_and_never_begun_anew() {
+    let world = World::new();
+    let old = world.accept(1, &[(1, 1)]).await[0];
+    let export = ExportId::from_bytes([1; 32]);
+    let taken = world.take(1).await.remove(0);
+    world.queue.start(&taken, Sync::Now, at(1)).await.unwrap();
+    let mut row = world.queue.live_rows(export).remove(0);
+    row.record = RecordId::of(b"another");
+    // Its answer is still to come, and counts.
+    world.queue.moved(export, &[row.clone()], at(2)).await.unwrap();
+    assert_eq!(world.state(old), taken.state);
+    // After a stop there is none to come: what is known of it now is known of the other record.
+    let world = world.reopen();
+    world.queue.moved(export, &[row.clone()], at(3)).await.unwrap();
+    let world = world.reopen();
+    assert_eq!(world.take(1).await.len(), 0);
+    assert_eq!(world.state(old), State::Superseded { by: row.record });
+    world
+        .queue
+        .recover(&vhr(), InDoubt::Ask, &RetryPolicy::default(), at(4))
+        .await
+        .unwrap();
+    assert!(
+        matches!(world.state(row.record), State::Parked(reason) if reason.kind == ReasonKind::InDoubt),
+        "{:?}",
+        world.state(row.record)
+    );
 }
 
 #[tokio::test]
