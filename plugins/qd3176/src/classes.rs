@@ -11,7 +11,7 @@ use crate::source::{CHECK_IN, Line, Source};
 
 const HIV: &str = "hiv";
 /// Fields of diseases by code.
-const CODES: [&str; 3] = ["MA_BENH_CHINH", "MA_BENH_KT", "MA_BENH"];
+const CODES: [&str; 4] = ["MA_BENH_CHINH", "MA_BENH_KT", "MA_BENH", "MA_BENH_YHCT"];
 /// Where people write about the illness, by table.
 const WORDS: &[(&str, &[&str])] = &[
     ("XML0", &["LY_DO_VNT"]),

@@ -142,6 +142,7 @@ fn whatever_tells_of_hiv_protects_the_visit() {
         ("XML15", json!({"PHANLOAI_LAO_HIV": "2"})),
         ("XML15", json!({"NGAY_BAT_DAU_DT_CTX": "20240101"})),
         ("XML13", json!({"MA_BENH_KT": "A15.0; b20"})),
+        ("XML14", json!({"MA_BENH_YHCT": "U63.121;B20"})),
         ("XML14", json!({"MA_BENH_CHINH": "Z21"})),
         ("XML7", json!({"CHAN_DOAN_RV": "Lao phổi/HIV"})),
         ("XML11", json!({"CHAN_DOAN_RV": "nhiễm hiv"})),

@@ -240,6 +240,7 @@ fn records_about_hiv_are_classed_so() {
         json!({"MA_BENH_KT": "B 20"}),
         json!({"MA_BENH_KT": "O98.7"}),
         json!({"MA_BENH_KT": "R75"}),
+        json!({"MA_BENH_YHCT": "U63.121; B20"}),
     ] {
         assert_eq!(classes(&with(visit(), changes.clone())), ["hiv"], "{changes}");
     }
