@@ -3,7 +3,8 @@
 //! R4 comes with the agent (`configs/fhir`), profiles with a profile set (`configs/profiles`). A resource that is no R4 is not sent. One
 //! that does not keep a profile is sent without claiming it: `meta.profile` stands only where the check of that profile finds nothing.
 //! Checked are elements, how often they may stand, types and the form of values, required codes of R4, the types of references; of
-//! profiles also fixed values, patterns, slices, and the profiles of the types within. Bindings of profiles are not, nor invariants.
+//! profiles also fixed values, patterns, slices, the profiles of the types within, and required bindings to value sets that the set
+//! brings (a code that only a terminology server could tell from the others is taken). Other bindings are not, nor invariants.
 //!
 //! What stays true: a finding names an element and never holds a value.
 
@@ -17,6 +18,7 @@ use base::Base;
 use profile::Profiles;
 
 mod base;
+mod codes;
 mod path;
 mod primitive;
 mod profile;
@@ -43,7 +45,9 @@ pub enum Error {
     #[error("the definitions do not read as a JSON array of StructureDefinitions")]
     NotJson(#[from] serde_json::Error),
     /// A definition without what is needed of it.
-    #[error("definition {0}: no `url`, `type`, `baseDefinition` or `differential.element` with `id`s")]
+    #[error(
+        "definition {0}: no `url`, `type`, `baseDefinition` or `differential.element` with `id`s; or a ValueSet without `url`"
+    )]
     Incomplete(usize),
     /// A profile is to be claimed that nobody defined.
     #[error("`claims` names the profile {profile} for {kind}, and the definitions have none of that url and type")]
@@ -103,6 +107,8 @@ pub enum Wrong {
     TooMany(u32),
     /// The profile fixes another value.
     NotFixed,
+    /// Not of the value set that the profile binds it to.
+    NotOfSet,
     /// Of a type the profile does not take here.
     TypeNotAllowed,
     /// In none of the slices of a list that has no others.
@@ -141,6 +147,10 @@ impl Wrong {
             Self::TooMany(0) => said!("profile cấm", "prohibited by the profile"),
             Self::TooMany(most) => said!("tối đa {most}", "at most {most} may be there"),
             Self::NotFixed => said!("khác giá trị profile cố định", "not what the profile fixes"),
+            Self::NotOfSet => said!(
+                "mã ngoài danh mục bắt buộc của profile",
+                "not one of the codes the profile requires"
+            ),
             Self::TypeNotAllowed => said!("profile không nhận kiểu này", "of a type the profile does not take"),
             Self::NoSlice => said!(
                 "không thuộc nhóm nào của profile",
@@ -166,8 +176,8 @@ pub struct Checked<'s> {
 }
 
 impl Structure {
-    /// From the definitions of a profile set (a JSON array of `StructureDefinition`s with differentials), and the profiles that
-    /// resources of each type are to claim, most special first.
+    /// From the definitions of a profile set (a JSON array of `StructureDefinition`s with differentials, and of `ValueSet`s), and the
+    /// profiles that resources of each type are to claim, most special first.
     ///
     /// # Errors
     /// When definitions cannot be used, or a profile is to be claimed that they do not have.

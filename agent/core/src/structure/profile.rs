@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::codes::ValueSets;
 use super::path::Path;
 use super::rule::{Look, Rule};
 use super::{Error, Finding};
@@ -19,6 +20,7 @@ const DEPTH: usize = 8;
 pub(super) struct Profiles {
     all: Vec<Profile>,
     places: HashMap<String, usize>,
+    sets: ValueSets,
 }
 
 #[derive(Debug)]
@@ -33,14 +35,19 @@ struct Profile {
 }
 
 impl Profiles {
-    /// From `StructureDefinition`s with differentials.
+    /// From `StructureDefinition`s with differentials, and the `ValueSet`s their required bindings name.
     pub(super) fn read(definitions: &str) -> Result<Self, Error> {
         let definitions: Vec<Value> = serde_json::from_str(definitions)?;
         let mut profiles = Self::default();
         let mut bases = Vec::with_capacity(definitions.len());
-        for (at, definition) in definitions.iter().enumerate() {
-            let (url, base, profile) = Profile::read(definition).ok_or(Error::Incomplete(at + 1))?;
-            profiles.places.insert(url.clone(), at);
+        for (at, definition) in (1..).zip(&definitions) {
+            if definition["resourceType"] == "ValueSet" {
+                let url = definition["url"].as_str().ok_or(Error::Incomplete(at))?;
+                profiles.sets.learn(url.to_owned(), definition);
+                continue;
+            }
+            let (url, base, profile) = Profile::read(definition).ok_or(Error::Incomplete(at))?;
+            profiles.places.insert(url.clone(), profiles.all.len());
             profiles.all.push(profile);
             bases.push((url, base));
         }
@@ -57,14 +64,14 @@ impl Profiles {
 
     /// Finds what refers to what, and leaves out what nothing can break; that may leave others with nothing to ask.
     fn settle(&mut self) {
-        let Self { all, places } = self;
+        let Self { all, places, sets } = self;
         let kinds: Vec<String> = all.iter().map(|profile| profile.kind.clone()).collect();
         let kind_of = |url: &str| match places.get(url) {
             Some(at) => Some(kinds[*at].clone()),
             None => url.strip_prefix(CORE).map(str::to_owned),
         };
         for profile in all.iter_mut() {
-            profile.rule.resolve(&|url| places.get(url).copied(), &kind_of);
+            profile.rule.resolve(sets, &|url| places.get(url).copied(), &kind_of);
         }
         for _ in 0..DEPTH {
             let idle: Vec<bool> = (0..all.len())
@@ -79,6 +86,10 @@ impl Profiles {
     /// The type a profile is of; `None` where it is not defined.
     pub(super) fn kind(&self, url: &str) -> Option<&str> {
         Some(&self.all[*self.places.get(url)?].kind)
+    }
+
+    pub(super) fn sets(&self) -> &ValueSets {
+        &self.sets
     }
 
     /// What a resource does not keep of a profile that is defined.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::codes::ValueSets;
 use super::path::Path;
 use super::profile::Profiles;
 use super::walk::points_at;
@@ -21,6 +22,8 @@ pub(super) struct Rule {
     fixed: Option<Value>,
     pattern: Option<Value>,
     types: Vec<Type>,
+    /// The value set of a required binding, and its place where the profile set has it.
+    bound: Option<(String, Option<usize>)>,
 }
 
 /// An element of an object.
@@ -137,6 +140,10 @@ impl Rule {
             };
             self.types = types.iter().map(read).collect();
         }
+        let binding = &element["binding"];
+        if let (Some("required"), Some(set)) = (binding["strength"].as_str(), binding["valueSet"].as_str()) {
+            self.bound = Some((set.to_owned(), None));
+        }
         let slicing = &element["slicing"];
         if let Some(discriminators) = slicing["discriminator"].as_array() {
             let read = |of: &Value| Discriminator {
@@ -151,15 +158,25 @@ impl Rule {
         self.closed = slicing["rules"] == "closed";
     }
 
-    /// Finds the profiles that types within are to keep, and the types that references may point at.
-    pub(super) fn resolve(&mut self, place: &dyn Fn(&str) -> Option<usize>, kind_of: &dyn Fn(&str) -> Option<String>) {
+    /// Finds the profiles that types within are to keep, the types that references may point at, and the sets that codes are of.
+    pub(super) fn resolve(
+        &mut self,
+        sets: &ValueSets,
+        place: &dyn Fn(&str) -> Option<usize>,
+        kind_of: &dyn Fn(&str) -> Option<String>,
+    ) {
+        if let Some((set, place)) = &mut self.bound {
+            *place = sets.place(set);
+        }
         for of in &mut self.types {
             of.defined = of.profiles.iter().filter_map(|profile| place(profile)).collect();
             of.kinds = of.targets.iter().map(|target| kind_of(target)).collect();
         }
         let children = self.children.iter_mut().map(|(_, rule)| rule);
         let slices = self.slices.iter_mut().map(|(_, rule)| rule);
-        children.chain(slices).for_each(|rule| rule.resolve(place, kind_of));
+        children
+            .chain(slices)
+            .for_each(|rule| rule.resolve(sets, place, kind_of));
     }
 
     /// Checks an object, all of whose members stand at `look.path`.
@@ -211,9 +228,15 @@ impl Rule {
             && self.max.is_none()
             && self.fixed.is_none()
             && self.pattern.is_none()
+            && self.set().is_none()
             && self.children.is_empty()
             && self.slices.is_empty()
             && !self.types.iter().any(asks)
+    }
+
+    /// The value set that its codes must be of, where that is known.
+    fn set(&self) -> Option<usize> {
+        self.bound.as_ref()?.1
     }
 
     /// What is wrong with so many.
@@ -232,7 +255,7 @@ impl Rule {
             let mut matched = 0;
             let mut told = held.is_empty();
             for (at, one) in held.iter().enumerate() {
-                let is_it = self.is_in(name, slice, *one);
+                let is_it = self.is_in(name, slice, *one, look.profiles.sets());
                 told |= is_it.is_some();
                 if is_it == Some(true) {
                     matched += 1;
@@ -258,7 +281,9 @@ impl Rule {
     /// Whether anything tells this slice from the others.
     fn can_tell(&self, name: &str, slice: &Self) -> bool {
         self.by(name).any(|(by, path)| match by {
-            By::Value => slice.extension_url(path).is_some() || slice.expected(path).is_some(),
+            By::Value => {
+                slice.extension_url(path).is_some() || slice.expected(path).is_some() || slice.set_at(path).is_some()
+            }
             By::Type => path == "$this" && name.ends_with("[x]") && !slice.types.is_empty(),
         })
     }
@@ -276,7 +301,7 @@ impl Rule {
     }
 
     /// Whether a value belongs to a slice; `None`: nothing tells.
-    fn is_in(&self, name: &str, slice: &Self, held: Held<'_>) -> Option<bool> {
+    fn is_in(&self, name: &str, slice: &Self, held: Held<'_>, sets: &ValueSets) -> Option<bool> {
         let mut told = false;
         for (by, path) in self.by(name) {
             let is_it = match by {
@@ -285,7 +310,10 @@ impl Rule {
                     (None, Some((wanted, exact))) => any_at(held.node, path, &|node| {
                         if exact { node.is(wanted) } else { node.holds(wanted) }
                     }),
-                    (None, None) => continue,
+                    (None, None) => match slice.set_at(path) {
+                        Some(set) => sets.has(set, held.node),
+                        None => continue,
+                    },
                 },
                 By::Type if path == "$this" && name.ends_with("[x]") && !slice.types.is_empty() => {
                     slice.types.iter().any(|of| of.is_of(held))
@@ -305,6 +333,11 @@ impl Rule {
         let is_extension = path == "url" && self.types.iter().any(|of| of.code == "Extension");
         let profile = self.types.iter().flat_map(|of| &of.profiles).next();
         profile.filter(|_| is_extension).map(String::as_str)
+    }
+
+    /// The value set by which it is told from the others.
+    fn set_at(&self, path: &str) -> Option<usize> {
+        self.set().filter(|_| path == "$this")
     }
 
     /// What is fixed at a path within, and whether it is all that may be there.
@@ -341,6 +374,10 @@ impl Rule {
                 look.tell_here(Wrong::NotFixed);
             }
             if !held.beside {
+                let set = self.set().filter(|_| held.can_be_bound());
+                if set.is_some_and(|set| !look.profiles.sets().has(set, held.node)) {
+                    look.tell_here(Wrong::NotOfSet);
+                }
                 self.of_type(held, look);
             }
             self.members(held.node, look);
@@ -363,6 +400,14 @@ impl Rule {
             look.tell_here(Wrong::Target);
         }
         look.one_of(of_type.flat_map(|of| &of.defined), held.node);
+    }
+}
+
+impl Held<'_> {
+    /// Whether a value has a code that a binding can be about: of a choice not every type has.
+    fn can_be_bound(&self) -> bool {
+        let coded = ["CodeableConcept", "Coding", "Code", "Quantity"];
+        self.choice.is_none_or(|of| coded.contains(&of))
     }
 }
 

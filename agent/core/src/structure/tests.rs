@@ -11,6 +11,7 @@ fn moh() -> Structure {
         ("Encounter", "vn-core-encounter"),
         ("Organization", "vn-core-provider"),
         ("Condition", "vn-core-condition-encounter-diagnosis"),
+        ("ServiceRequest", "vn-core-service-request"),
     ];
     let claims = claims.map(|(kind, profile)| (kind.to_owned(), vec![format!("{CORE}{profile}")]));
     Structure::read(MOH, claims.into()).unwrap()
@@ -430,4 +431,88 @@ fn a_profile_can_close_a_choice_restrict_where_references_point_and_take_pattern
         o["valueString"] = json!("1");
     };
     assert_eq!(missed(text), only("Observation.valueString", Wrong::NoSlice));
+}
+
+#[test]
+fn a_required_binding_is_kept_as_far_as_the_set_tells_the_codes() {
+    let url = "http://x.example/cond";
+    let bound = |set: &str| json!({"strength": "required", "valueSet": format!("http://x.example/{set}|1.0")});
+    let set = |name: &str, include: Value| json!({"resourceType": "ValueSet", "url": format!("http://x.example/{name}"), "compose": {"include": include}});
+    let definition = json!([
+        set("sites", json!([{"system": "s", "concept": [{"code": "a"}, {"code": "b"}]}, {"system": "all"}])),
+        set("filtered", json!([{"system": "f", "filter": [{"property": "concept", "op": "is-a", "value": "1"}]}])),
+        set("of-others", json!([{"system": "s", "valueSet": ["http://x.example/sites"]}])),
+        {
+            "url": url, "type": "Condition", "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Condition",
+            "differential": {"element": [
+                {"id": "Condition.bodySite", "binding": bound("sites")},
+                {"id": "Condition.severity", "binding": bound("filtered")},
+                {"id": "Condition.code", "binding": bound("of-others")},
+                {"id": "Condition.category", "slicing": {"discriminator": [{"type": "pattern", "path": "$this"}], "rules": "open"}},
+                {"id": "Condition.category:site", "min": 1, "max": "1", "binding": bound("sites")},
+                {"id": "Condition.evidence.code", "binding": bound("nowhere")},
+                {"id": "Condition.onset[x]", "binding": bound("sites")},
+                {"id": "Condition.stage.type", "binding": {"strength": "extensible", "valueSet": "http://x.example/sites"}},
+            ]},
+        },
+    ]);
+    let claims = [("Condition".to_owned(), vec![url.to_owned()])].into();
+    let structure = Structure::read(&definition.to_string(), claims).unwrap();
+    let missed = |change: Value| {
+        let mut condition = json!({
+            "resourceType": "Condition", "subject": {"reference": "urn:key:Patient|1"},
+            "category": [{"coding": [{"system": "s", "code": "b"}]}, {"coding": [{"system": "x", "code": "b"}]}],
+        });
+        for (name, value) in change.as_object().unwrap() {
+            condition[name] = value.clone();
+        }
+        let (_, missed) = structure
+            .check(&read(&condition.to_string()))
+            .missed
+            .unwrap_or_default();
+        missed
+            .into_iter()
+            .map(|found| (found.path, found.wrong))
+            .collect::<Vec<_>>()
+    };
+    let concept = |system: &str, code: &str| json!({"coding": [{"system": system, "code": code}]});
+    for kept in [
+        json!({}),
+        json!({"bodySite": [concept("s", "a"), concept("all", "whatever")]}),
+        json!({"bodySite": [{"coding": [{"system": "x", "code": "a"}, {"system": "s", "code": "a"}]}]}),
+        json!({"severity": concept("f", "77")}),
+        json!({"code": concept("x", "y")}),
+        json!({"evidence": [{"code": [concept("x", "y")]}]}),
+        // Of no type that has a code.
+        json!({"onsetString": "as a child"}),
+        json!({"stage": [{"type": concept("x", "y"), "summary": {"text": "z"}}]}),
+    ] {
+        assert_eq!(missed(kept.clone()), [], "{kept}");
+    }
+    for site in [concept("s", "c"), concept("x", "a"), json!({"text": "a"})] {
+        let found = missed(json!({"bodySite": [site]}));
+        assert_eq!(found, only("Condition.bodySite[0]", Wrong::NotOfSet));
+    }
+    let found = missed(json!({"severity": concept("s", "a")}));
+    assert_eq!(found, only("Condition.severity", Wrong::NotOfSet));
+    // By its codes alone a slice is told from the others.
+    let found = missed(json!({"category": [concept("x", "b")]}));
+    assert_eq!(found, only("Condition.category:site", Wrong::TooFew(1)));
+    let found = missed(json!({"category": [concept("s", "a"), concept("s", "b")]}));
+    assert_eq!(found, only("Condition.category:site", Wrong::TooMany(1)));
+}
+
+#[test]
+fn the_ministrys_reasons_for_a_service_are_coded_by_icd_10_or_snomed() {
+    let moh = moh();
+    let reason = |system: &str| {
+        let request = json!({
+            "resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": {"reference": "urn:key:Patient|1"},
+            "reasonCode": [{"coding": [{"system": system, "code": "J18.9"}]}],
+        });
+        let (_, missed) = moh.check(&read(&request.to_string())).missed.unwrap_or_default();
+        missed.iter().any(|found| found.wrong == Wrong::NotOfSet)
+    };
+    assert!(!reason("http://hl7.org/fhir/sid/icd-10"));
+    assert!(reason("http://example.org/icd-10"));
 }

@@ -1,5 +1,7 @@
 //! A resource against R4.
 
+use std::collections::HashMap;
+
 use super::base::{Base, Element, Kind, Member, Shape};
 use super::path::Path;
 use super::{Finding, Wrong};
@@ -8,12 +10,16 @@ use crate::tree::{self, Node};
 
 /// Everything in a resource that R4 does not allow.
 pub(super) fn resource(base: &'static Base, tree: Node<'_>) -> Vec<Finding> {
-    let contained = tree.get("contained").into_iter().flat_map(Node::items);
+    let mut contained = HashMap::new();
+    for inner in tree.get("contained").into_iter().flat_map(Node::items) {
+        let part = |name| inner.get(name).and_then(Node::text);
+        if let (Some(id), Some(kind)) = (part("id"), part("resourceType")) {
+            contained.entry(id).or_insert(kind);
+        }
+    }
     let mut walk = Walk {
         base,
-        contained: contained
-            .filter_map(|inner| Some((inner.get("id")?.text()?, inner.get("resourceType")?.text()?)))
-            .collect(),
+        contained,
         path: Path::default(),
         found: Vec::new(),
     };
@@ -23,8 +29,8 @@ pub(super) fn resource(base: &'static Base, tree: Node<'_>) -> Vec<Finding> {
 
 struct Walk<'t> {
     base: &'static Base,
-    /// Id and type of each contained resource.
-    contained: Vec<(&'t str, &'t str)>,
+    /// The type of each contained resource by its id; of several with one id that of the first.
+    contained: HashMap<&'t str, &'t str>,
     path: Path<'t>,
     found: Vec<Finding>,
 }
@@ -66,8 +72,9 @@ impl<'t> Walk<'t> {
         if node.is_empty() {
             return self.tell(Wrong::Empty);
         }
-        // One bit for each element.
+        // One bit for each element; and of a choice the type it came in first.
         let mut seen = 0u128;
+        let mut choices: Vec<(usize, &str)> = Vec::new();
         for value in node.within() {
             let (key, (name, beside)) = (value.key(), value.name());
             if shape.is_resource && key == "resourceType" {
@@ -80,8 +87,12 @@ impl<'t> Walk<'t> {
             };
             let element = &shape.elements[member.element];
             let bit = 1 << member.element;
-            if seen & bit != 0 && is_of_another_type(node, shape, value, member) {
-                self.tell_of(element.name, Wrong::SeveralTypes);
+            if element.name.ends_with("[x]") {
+                match choices.iter().find(|(of, _)| *of == member.element) {
+                    Some((_, first)) if *first != member.type_name => self.tell_of(element.name, Wrong::SeveralTypes),
+                    Some(_) => {}
+                    None => choices.push((member.element, member.type_name)),
+                }
             }
             seen |= bit;
             self.path.enter(key, None);
@@ -156,13 +167,10 @@ impl<'t> Walk<'t> {
     fn reference(&mut self, node: Node<'t>, member: &Member) {
         let to = node.get("reference").and_then(Node::text);
         let kind = match to {
-            Some(to) if to.starts_with('#') => {
-                let inner = self.contained.iter().find(|(id, _)| *id == &to[1..]);
-                match inner {
-                    Some((_, kind)) => Some(*kind),
-                    None => return self.tell(Wrong::Dangling),
-                }
-            }
+            Some(to) if to.starts_with('#') => match self.contained.get(&to[1..]) {
+                Some(kind) => Some(*kind),
+                None => return self.tell(Wrong::Dangling),
+            },
             Some(to) => points_at(to),
             None => None,
         };
@@ -172,15 +180,6 @@ impl<'t> Walk<'t> {
             self.tell(Wrong::Target);
         }
     }
-}
-
-/// Whether the element of a member came before, in another type of its choice.
-fn is_of_another_type(object: Node<'_>, shape: &Shape, value: Node<'_>, member: &Member) -> bool {
-    let mut before = object.within().take_while(|other| other.key() != value.key());
-    before.any(|other| {
-        let other = shape.member(other.name().0);
-        other.is_some_and(|other| other.element == member.element && other.type_name != member.type_name)
-    })
 }
 
 /// Whether a coding, by system and code, is one of the element's required codes.
