@@ -42,7 +42,8 @@ impl Queue {
         let mut known: Vec<bool> = (0..batch.mapped.len()).map(goes).collect();
         for destination in destinations {
             let mut firsts: Vec<First> = Vec::new();
-            let mut within = BTreeMap::new();
+            // The newest version of a visit so far, and whether it goes there.
+            let mut within: BTreeMap<[u8; 16], (&RecordRow, bool)> = BTreeMap::new();
             let mut begun = Begun::of(export);
             for ((row, first), known) in batch.mapped.iter().zip(&destination.first).zip(&mut known) {
                 if *first == Begin::OfAnotherLine {
@@ -52,13 +53,17 @@ impl Queue {
                 if only_if_new && (within.contains_key(&row.visit) || self.has_version(&destination.endpoint, row)?) {
                     continue;
                 }
-                if self.is_known(destination, row, within.get(&row.visit).copied())? {
+                if self.is_known(destination, row, within.get(&row.visit).map(|(row, _)| *row))? {
                     continue;
                 }
                 *known = false;
-                within.insert(row.visit, row);
                 // What is there of older versions has no more to say, even where the new one does not go.
-                let overtaken = self.overtaken(&destination.endpoint, &row.visit);
+                let mut overtaken = self.overtaken(&destination.endpoint, &row.visit);
+                let older = within.insert(row.visit, (row, false));
+                overtaken.extend(older.filter(|(_, goes)| *goes).map(|(older, _)| DeliveryId {
+                    record: older.record,
+                    endpoint: destination.endpoint.clone(),
+                }));
                 begun.supersedes(&overtaken);
                 superseded.extend(overtaken.into_iter().map(|id| (id, row.record)));
                 let state = match first {
@@ -70,6 +75,7 @@ impl Queue {
                     }
                     Begin::Excluded | Begin::OfAnotherLine => continue,
                 };
+                within.insert(row.visit, (row, true));
                 // A month that was exported again under new numbers has as many reasons as visits.
                 let is_alone = matches!(&state, State::Parked(reason) if reason.kind == ReasonKind::Twice);
                 let known = if is_alone {

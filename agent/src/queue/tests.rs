@@ -543,6 +543,21 @@ async fn a_persons_retry_asks_for_the_endpoint_to_be_tried_and_a_drop_does_not()
 }
 
 #[tokio::test]
+async fn of_versions_of_a_visit_in_one_file_the_last_goes_and_the_others_are_superseded() {
+    let world = World::new();
+    let [first, other, second, third] = world.accept(1, &[(1, 1), (2, 1), (1, 2), (1, 3)]).await[..] else {
+        panic!("four records");
+    };
+    let world = world.reopen();
+    assert_eq!(world.state(first), State::Superseded { by: second });
+    assert_eq!(world.state(second), State::Superseded { by: third });
+    let taken: Vec<RecordId> = world.take(9).await.iter().map(|taken| taken.id.record).collect();
+    assert_eq!(taken, [other, third]);
+    let tally = world.queue.tally(&vhr());
+    assert_eq!((tally.superseded, tally.sending, tally.waiting), (2, 2, 0));
+}
+
+#[tokio::test]
 async fn an_outage_is_written_down_and_read_back() {
     let world = World::new();
     let outage = vhr_core::outage::Outage {

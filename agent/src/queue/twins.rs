@@ -122,18 +122,18 @@ impl Queue {
     fn saying_the_same(&self, endpoint: &EndpointId, row: &RecordRow, begun: &Begun<'_>) -> Result<Vec<Same>, Error> {
         let Some(twin) = &row.twin else { return Ok(Vec::new()) };
         let is_near = |other: &RecordRow| other.twin.is_some_and(|other| near(other.amounts, twin.amounts));
+        // Of its own visit, what it takes the place of is what it goes for.
+        let is_over = |other: &RecordRow| other.visit != row.visit && begun.superseded.contains(&other.record);
         let here = begun.claims.get(&twin.same).into_iter().flatten();
         let mut found: Vec<Same> = here
-            .filter(|(other, _)| is_near(other))
+            .filter(|(other, _)| is_near(other) && !is_over(other))
             .map(|(other, stands)| same(other, begun.export, *stands))
             .collect();
         let mut known = Vec::new();
         {
             let live = self.lock_live();
             for (order, record, state) in live.saying(endpoint, &twin.same).rev() {
-                // Of its own visit, what it takes the place of is what it goes for.
-                let over = record.row.visit != row.visit && begun.superseded.contains(&record.row.record);
-                if let Some(stands) = Stands::of(state).filter(|_| !over && is_near(&record.row)) {
+                if let Some(stands) = Stands::of(state).filter(|_| !is_over(&record.row) && is_near(&record.row)) {
                     known.push((order, same(&record.row, record.export.id, stands)));
                 }
             }

@@ -324,6 +324,21 @@ async fn the_index_that_lost_what_a_claim_said_is_built_anew() {
 }
 
 #[tokio::test]
+async fn what_a_later_version_in_the_same_file_takes_the_place_of_holds_no_twin() {
+    let world = World::new();
+    let [older, newer, other] = world.claims(1, &[(1, 1, 7, 0), (1, 2, 8, 0), (2, 1, 7, 0)]).await[..] else {
+        panic!("three records");
+    };
+    assert_eq!(world.claim_state(older), State::Superseded { by: newer });
+    assert_eq!((world.held(newer), world.held(other)), (None, None));
+    // And the later version holds one as ever.
+    let [_, _, twin] = world.claims(2, &[(3, 1, 9, 0), (3, 2, 10, 0), (4, 1, 10, 0)]).await[..] else {
+        panic!("three records");
+    };
+    assert!(world.held(twin).is_some());
+}
+
+#[tokio::test]
 async fn what_a_claim_said_is_told_by_its_exports_last_entry_and_forgotten_with_its_receipt() {
     let world = World::new();
     world.claim(0, (200, 1, 7, 0)).await;
