@@ -38,11 +38,13 @@ pub(crate) fn changed(file: &ExportFile, from: &str, to: &str) -> Vec<u8> {
     text.replacen(from, to, 1).into_bytes()
 }
 
-/// The visits that must arrive, of all these files.
+/// The visits that must arrive, of all these files; each once, in however many versions.
 pub(crate) fn whole_keys(files: &[ExportFile]) -> Vec<String> {
     let visits = files.iter().flat_map(|file| &file.visits);
     let whole = visits.filter(|visit| visit.fate == Fate::Ok);
-    whole.filter_map(|visit| visit.key.clone()).collect()
+    let mut keys: Vec<String> = whole.filter_map(|visit| visit.key.clone()).collect();
+    keys.dedup();
+    keys
 }
 
 /// As a careful HIS does it: under another name first, then renamed. Dated some minutes ago, so that one look is enough.

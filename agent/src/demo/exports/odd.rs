@@ -56,6 +56,14 @@ pub enum Oddity {
     MojibakeTwice,
     /// Three times.
     MojibakeThrice,
+    /// Two visits of other classes than HIV, by their further diagnoses: one of the mind, one of what is passed on in intimacy.
+    OtherClasses,
+    /// Two visits whose claims say the same: the second claim has to wait for a person.
+    Twins,
+    /// One visit twice in a file: the newer version says more.
+    NewerVersion,
+    /// A referral with the names that XML13 had by QĐ 4750.
+    OlderNames,
 }
 
 /// A file that is broken on purpose, and must cost no more than the visit it breaks.
@@ -77,7 +85,7 @@ pub enum Breakage {
 
 impl Oddity {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::ManyRecords,
         Self::WrongCount,
         Self::Inline,
@@ -101,6 +109,10 @@ impl Oddity {
         Self::Windows1258,
         Self::MojibakeTwice,
         Self::MojibakeThrice,
+        Self::OtherClasses,
+        Self::Twins,
+        Self::NewerVersion,
+        Self::OlderNames,
     ];
 
     /// Those that change nothing but the wrapping: what comes in every day, and what the demonstration shows.
@@ -131,13 +143,18 @@ impl Oddity {
             Self::Windows1258 => "text in windows-1258",
             Self::MojibakeTwice => "text read as windows-1252 twice",
             Self::MojibakeThrice => "text read as windows-1252 three times",
+            Self::OtherClasses => "an illness of the mind, and one passed on in intimacy",
+            Self::Twins => "two visits whose claims say the same",
+            Self::NewerVersion => "one visit in two versions",
+            Self::OlderNames => "names of QĐ 4750 in XML13",
         }
     }
 
+    /// How many visits it is about: of one that comes in two versions, one.
     pub(super) fn visits(self) -> usize {
         match self {
             Self::ManyRecords | Self::Hiv => 3,
-            Self::WrongCount | Self::SignedMany => 2,
+            Self::WrongCount | Self::SignedMany | Self::OtherClasses | Self::Twins => 2,
             _ => 1,
         }
     }
@@ -157,7 +174,8 @@ impl Oddity {
                     (Self::Hiv, 1) => Wish::Hiv(Sign::FurtherCode),
                     (Self::Hiv, _) => Wish::Hiv(Sign::Drugs),
                     // Their subject is what only a claim has.
-                    (Self::WrongSum | Self::OtherOrder, _) => Wish::Five,
+                    (Self::WrongSum | Self::OtherOrder | Self::Twins, _) => Wish::Five,
+                    (Self::OlderNames, _) => Wish::Referred,
                     _ => options.wish(),
                 };
                 Visit::tweaked(options, number, wish, style, |course| {
@@ -171,6 +189,17 @@ impl Oddity {
             Self::OtherOrder => visits.iter_mut().for_each(|visit| visit.tables.reverse()),
             Self::UnknownTable => visits.iter_mut().for_each(add_unknown_table),
             Self::WrongSum => visits.iter_mut().for_each(add_to_the_sums),
+            Self::OtherClasses => {
+                add_diagnosis(&mut visits[0], "F32.1");
+                add_diagnosis(&mut visits[1], "A51.0");
+            }
+            Self::Twins => visits[1].tables = said_of(&visits[0], &visits[1].key),
+            Self::NewerVersion => {
+                let mut newer = visits[0].clone();
+                replace_in(&mut newer, "XML1", "<GHI_CHU>", "<GHI_CHU>Đã thanh toán. ");
+                visits.push(newer);
+            }
+            Self::OlderNames => visits.iter_mut().for_each(name_as_before),
             _ => {}
         }
         let shape = Shape {
@@ -279,12 +308,43 @@ fn add_unknown_table(visit: &mut Visit) {
     visit.tables.push(Table { name: "XML16", xml });
 }
 
+fn replace_in(visit: &mut Visit, table: &str, what: &str, by: &str) {
+    for table in visit.tables.iter_mut().filter(|one| one.name == table) {
+        table.xml = table.xml.replace(what, by);
+    }
+}
+
 /// A digit before each sum: ten times as much, or more.
 fn add_to_the_sums(visit: &mut Visit) {
-    for table in visit.tables.iter_mut().filter(|table| table.name == "XML1") {
-        for name in ["T_TONGCHI_BV", "T_TONGCHI_BH", "T_BHTT"] {
-            table.xml = table.xml.replace(&format!("<{name}>"), &format!("<{name}>1"));
-        }
+    for name in ["T_TONGCHI_BV", "T_TONGCHI_BH", "T_BHTT"] {
+        replace_in(visit, "XML1", &format!("<{name}>"), &format!("<{name}>1"));
+    }
+}
+
+/// One more among the further diagnoses.
+fn add_diagnosis(visit: &mut Visit, code: &str) {
+    replace_in(visit, "XML1", "<MA_BENH_KT>", &format!("<MA_BENH_KT>{code};"));
+    replace_in(visit, "XML1", ";</MA_BENH_KT>", "</MA_BENH_KT>");
+}
+
+/// What one visit says, said of another.
+fn said_of(visit: &Visit, key: &str) -> Vec<Table> {
+    let tables = visit.tables.iter().map(|table| Table {
+        name: table.name,
+        xml: table.xml.replace(&visit.key, key),
+    });
+    tables.collect()
+}
+
+/// XML13 as its fields were called before QĐ 3176.
+fn name_as_before(visit: &mut Visit) {
+    for (now, before) in [
+        ("MA_CSKCB_DI", "MA_NOI_DI"),
+        ("MA_CSKCB_DEN", "MA_NOI_DEN"),
+        ("PP_DIEUTRI", "PP_DIEU_TRI"),
+    ] {
+        replace_in(visit, "XML13", &format!("<{now}>"), &format!("<{before}>"));
+        replace_in(visit, "XML13", &format!("</{now}>"), &format!("</{before}>"));
     }
 }
 

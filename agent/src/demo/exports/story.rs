@@ -18,6 +18,8 @@ pub(super) enum Wish {
     All,
     /// XML1 to XML5, of a person with HIV.
     Hiv(Sign),
+    /// All sixteen, of somebody who is sent on to another hospital.
+    Referred,
 }
 
 /// By what a record tells of HIV.
@@ -86,11 +88,12 @@ impl More {
         let story = match wish {
             Wish::Five => return None,
             Wish::Hiv(sign) => Story::Hiv(sign),
+            Wish::Referred => Story::Usual,
             Wish::All => draw(rng, person, years),
         };
         let care = matches!(story, Story::Usual | Story::Surgery | Story::Herbal);
-        let to =
-            (wish == Wish::All && matches!(story, Story::Usual | Story::Herbal) && rng.u32(0..5) == 0).then_some(NEXT);
+        let drawn = wish == Wish::All && matches!(story, Story::Usual | Story::Herbal) && rng.u32(0..5) == 0;
+        let to = (drawn || wish == Wish::Referred).then_some(NEXT);
         Some(Self {
             story,
             paper: rng.u32(1..10_000),
