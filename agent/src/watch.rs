@@ -359,20 +359,7 @@ impl Watcher {
         let Some(folder) = there else { return };
         let (hint, ended) = (Arc::clone(&self.hint), Arc::new(AtomicBool::new(false)));
         let (path, end) = (self.source.path.clone(), Arc::clone(&ended));
-        // Whatever the event says, even an error or a lost one: look.
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let itself = |event: notify::Event| {
-                let gone = matches!(
-                    event.kind,
-                    EventKind::Remove(_) | EventKind::Modify(notify::event::ModifyKind::Name(_))
-                );
-                gone && event.paths.contains(&path)
-            };
-            if event.is_ok_and(itself) {
-                end.store(true, Ordering::Relaxed);
-            }
-            hint.notify_one();
-        });
+        let watcher = notify::recommended_watcher(move |event| hear(event, &path, &end, &hint));
         let watching = watcher.and_then(|mut events| {
             events.watch(&self.source.path, RecursiveMode::NonRecursive)?;
             Ok(events)
@@ -387,6 +374,22 @@ impl Watcher {
     fn lock(&self) -> std::sync::MutexGuard<'_, Sight> {
         self.sight.lock().expect("nothing panics while holding it")
     }
+}
+
+/// Takes what the system says of a followed folder. Whatever it is, even an error or that events were lost: it is to be looked at.
+/// `ended`: the folder itself has gone, or has another name.
+fn hear(event: notify::Result<notify::Event>, folder: &Path, ended: &AtomicBool, hint: &Notify) {
+    let itself = |event: notify::Event| {
+        let gone = matches!(
+            event.kind,
+            EventKind::Remove(_) | EventKind::Modify(notify::event::ModifyKind::Name(_))
+        );
+        gone && event.paths.iter().any(|path| path == folder)
+    };
+    if event.is_ok_and(itself) {
+        ended.store(true, Ordering::Relaxed);
+    }
+    hint.notify_one();
 }
 
 impl Sight {

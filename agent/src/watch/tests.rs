@@ -127,6 +127,33 @@ async fn an_event_cuts_the_wait_short() {
         .unwrap();
 }
 
+#[tokio::test]
+async fn lost_events_and_errors_have_the_folder_looked_at_and_only_its_own_end_ends_them() {
+    use notify::event::{Flag, ModifyKind, RemoveKind, RenameMode};
+    let folder = Path::new("/exports");
+    let event = |kind: EventKind, path: &str| Ok(notify::Event::new(kind).add_path(path.into()));
+    let from = EventKind::Modify(ModifyKind::Name(RenameMode::From));
+    for (said, ends) in [
+        // As inotify's queue overflows.
+        (Ok(notify::Event::new(EventKind::Other).set_flag(Flag::Rescan)), false),
+        (Err(notify::Error::generic("the buffer is full")), false),
+        (
+            Err(notify::Error::io(std::io::ErrorKind::PermissionDenied.into())),
+            false,
+        ),
+        (event(EventKind::Remove(RemoveKind::File), "/exports/a.xml"), false),
+        (event(EventKind::Remove(RemoveKind::Folder), "/exports"), true),
+        (event(from, "/exports"), true),
+    ] {
+        let (ended, hint) = (AtomicBool::new(false), Notify::new());
+        let words = format!("{said:?}");
+        hear(said, folder, &ended, &hint);
+        assert_eq!(ended.load(Ordering::Relaxed), ends, "{words}");
+        let hinted = tokio::time::timeout(Duration::ZERO, hint.notified()).await;
+        assert!(hinted.is_ok(), "{words}");
+    }
+}
+
 #[test]
 fn ten_thousand_files_at_once_all_come_up_and_are_asked_about_once() {
     let folder = tempfile::tempdir().unwrap();
