@@ -3,10 +3,11 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use crate::harness::{Wish, World, eventually, files_below, plain, whole_keys};
 use crate::survival::Judge;
-use crate::survival::ext4::Disk;
+use crate::survival::ext4::{Disk, run_it};
 
 /// A window that does not come by itself.
 const NEVER: &str = "schedule = \"0 0 0 1 1 *\"";
@@ -114,6 +115,60 @@ fn on_a_full_disk_it_starts_and_sends_what_it_has_and_leaves_the_rest_in_its_fol
     drop(disk);
 }
 
+/// A folder that can only be read, for as long as this lives.
+struct ReadOnly<'a>(&'a Path);
+
+impl<'a> ReadOnly<'a> {
+    fn new(folder: &'a Path) -> Result<Self, String> {
+        let mount = |arguments: &[&str]| run_it(Command::new("mount").args(arguments).arg(folder));
+        mount(&["--bind", &folder.display().to_string()])?;
+        let read_only = Self(folder);
+        mount(&["-o", "remount,bind,ro"])?;
+        Ok(read_only)
+    }
+}
+
+impl Drop for ReadOnly<'_> {
+    fn drop(&mut self) {
+        run_it(Command::new("umount").arg(self.0)).expect("nobody has a file of it open");
+    }
+}
+
+#[test]
+fn files_in_a_folder_that_can_only_be_read_are_sent_once_and_told_and_go_when_they_can() {
+    for after in [r#"after = "archive""#, r#"after = "delete""#] {
+        let world = World::with(Wish {
+            source: after,
+            ..Wish::default()
+        });
+        let files = plain(605, 3);
+        world.drop_all(&files);
+        let exports = world.exports();
+        let read_only = match ReadOnly::new(&exports) {
+            Ok(read_only) => read_only,
+            // Needs root.
+            Err(why) => return eprintln!("a folder that can only be read: NOT TRIED, it is not possible here: {why}"),
+        };
+        for _ in 0..2 {
+            world.once().with(75);
+            world.all_arrived_once(&whole_keys(&files));
+            let told = world.run(&["status"]).out;
+            assert!(told.contains("quyền ghi vào thư mục nguồn"), "{told}");
+        }
+        let here = || {
+            fs::read_dir(&exports)
+                .unwrap()
+                .flatten()
+                .filter(|entry| entry.path().is_file())
+        };
+        assert_eq!(here().count(), 3);
+        drop(read_only);
+        world.once().with(0);
+        world.all_arrived_once(&whole_keys(&files));
+        assert_eq!(here().count(), 0, "{after}");
+    }
+}
+
 /// As a disk array or a cable does: in the middle of sending nothing can be written any more, and later the disk is there again.
 #[test]
 fn a_disk_that_goes_away_in_the_middle_and_comes_back_needs_nobody_to_start_the_service() {
@@ -128,7 +183,8 @@ fn a_disk_that_goes_away_in_the_middle_and_comes_back_needs_nobody_to_start_the_
         Err(why) => return eprintln!("a disk that goes away: NOT TRIED, it is not possible here: {why}"),
     };
     let mut judge = Judge::new("a disk that goes away");
-    let files = plain(604, 40);
+    // So many that it is in the middle of them however late we look.
+    let files = plain(604, 300);
     judge.drop_in(&world, &files);
     let mut service = world.start_telling(&["run"]);
     eventually("it sends", || world.gateway.accepted_count() > 2);

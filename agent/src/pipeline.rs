@@ -419,10 +419,10 @@ async fn take_in_what_is_there(agent: &Arc<Agent>, stop: &signal::Receiver<bool>
         // What cannot go now is tried again at the next pass.
         let retiring = retire::retire_left(agent, &source, &pass.left);
         let _ = unless_silent(&watcher.sight(), retiring).await;
-        waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
         let taking_in = take_in_all(agent, &source, pass.found, stop);
         // What a share that hangs does not let go of waits for the next pass.
         waiting += unless_silent(&watcher.sight(), taking_in).await.unwrap_or(1);
+        waiting += u64::from(pass.growing || agent.trouble(&source.name).is_some());
     }
     agent.look_at_sources();
     waiting
@@ -430,6 +430,7 @@ async fn take_in_what_is_there(agent: &Arc<Agent>, stop: &signal::Receiver<bool>
 
 /// Delivers until nothing is due any more.
 async fn deliver_what_is_due(agent: &Arc<Agent>, at_once: bool, stop: &signal::Receiver<bool>) -> Result<(), Error> {
+    let mut mended = HashMap::new();
     loop {
         let mut tasks = JoinSet::new();
         for courier in &agent.couriers {
@@ -439,7 +440,7 @@ async fn deliver_what_is_due(agent: &Arc<Agent>, at_once: bool, stop: &signal::R
             ended.unwrap_or(Err(queue::Error::Panic))?;
         }
         // What was damaged and could be made anew is still to be sent.
-        if mend::mend_all(agent, &mut HashMap::new()).await == 0 || *stop.borrow() {
+        if mend::mend_all(agent, &mut mended).await == 0 || *stop.borrow() {
             return Ok(());
         }
     }

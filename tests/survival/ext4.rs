@@ -142,7 +142,7 @@ impl Drop for Disk {
     }
 }
 
-fn run_it(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run_it(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().display().to_string();
     let done = command.output().map_err(|e| format!("{name}: {e}"))?;
     if done.status.success() {
