@@ -108,11 +108,14 @@ impl Wanted {
     }
 }
 
+/// Where a record lies: its export, its place in that, and where its frame is, and how long, in the batch.
+type Place = (ExportId, u32, u64, u32);
+
 /// Receipts as they are read from the journal.
 struct Receipts {
     wanted: Wanted,
     spool: Spool,
-    places: HashMap<RecordId, (ExportId, u64, u32)>,
+    places: HashMap<RecordId, Place>,
     /// Records that were let go: one later entry tells all their receipts.
     released: HashSet<RecordId>,
     /// What was told of the others: how they stand may be told more than once.
@@ -160,7 +163,8 @@ impl Receipts {
     /// The key of a visit stands in the sealed record as long as that is kept.
     fn lie<'a>(&mut self, export: ExportId, rows: impl Iterator<Item = &'a RecordRow>) {
         for row in rows.filter(|row| !self.released.contains(&row.record)) {
-            self.places.insert(row.record, (export, row.offset, row.length));
+            self.places
+                .insert(row.record, (export, row.seq, row.offset, row.length));
         }
     }
 
@@ -193,14 +197,12 @@ impl Receipts {
     }
 
     /// Facility and `MA_LK` of a record, where the spool still tells.
-    fn key_of(&self, (export, offset, length): (ExportId, u64, u32), record: RecordId) -> Option<VisitKey> {
+    fn key_of(&self, (export, seq, offset, length): Place, record: RecordId) -> Option<VisitKey> {
         let mut batch = self.spool.batch(export).ok()?;
-        let mut there = |offset, length| batch.record(record, offset, length).ok();
-        let read = there(offset, length).or_else(|| {
-            // It was made anew since, and may lie otherwise.
-            let index = self.spool.batch(export).ok()?.index().ok()?;
-            let row = index.mapped.into_iter().find(|row| row.record == record)?;
-            there(row.offset, row.length)
+        let read = batch.record(record, offset, length).ok().or_else(|| {
+            // It was made anew since: it may lie otherwise, or another record of the same visit be in its place.
+            let row = batch.index().ok()?.mapped.into_iter().find(|row| row.seq == seq)?;
+            batch.record(row.record, row.offset, row.length).ok()
         });
         Some(read?.head.key)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch as signal;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
-use vhr_core::id::{ExportId, RecordId};
+use vhr_core::id::ExportId;
 use vhr_core::record::VisitKey;
 use vhr_core::time::Timestamp;
 
@@ -149,8 +149,8 @@ async fn let_go(agent: &Arc<Agent>, export: ExportId, now: Timestamp) -> Result<
     Ok(released)
 }
 
-/// Whose visits the records of a batch are, for their receipts, and whether all of it read.
-async fn keys_of(agent: &Agent, export: ExportId) -> Result<(HashMap<RecordId, VisitKey>, bool), StepError> {
+/// Whose visits the records of a batch are, by their places in the export, and whether all of it read.
+async fn keys_of(agent: &Agent, export: ExportId) -> Result<(HashMap<u32, VisitKey>, bool), StepError> {
     let spool = agent.spool.clone();
     let read = spawn_blocking(move || {
         let mut keys = HashMap::new();
@@ -163,7 +163,7 @@ async fn keys_of(agent: &Agent, export: ExportId) -> Result<(HashMap<RecordId, V
         let mut whole = true;
         for row in &index.mapped {
             match batch.record(row.record, row.offset, row.length) {
-                Ok(record) => drop(keys.insert(row.record, record.head.key)),
+                Ok(record) => drop(keys.insert(row.seq, record.head.key)),
                 Err(_) => whole = false,
             }
         }

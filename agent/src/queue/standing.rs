@@ -52,16 +52,12 @@ impl Queue {
     }
 
     /// Writes down how an export stands, receipts and all, so that its copy and its batch may go. Says whether they may: an
-    /// export of which something is still to be sent is left as it is.
+    /// export of which something is still to be sent is left as it is. `keys`: whose visits its records are, by their places in
+    /// it: a record that was delivered before its batch was made anew may be in no batch any more, and was of the same visit.
     ///
     /// # Errors
     /// When it could not be written down; then nothing may go.
-    pub async fn let_go(
-        &self,
-        export: ExportId,
-        keys: &HashMap<RecordId, VisitKey>,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
+    pub async fn let_go(&self, export: ExportId, keys: &HashMap<u32, VisitKey>, now: Timestamp) -> Result<bool, Error> {
         // Nobody has it sent once more meanwhile.
         let _one_at_a_time = self.steps.lock().await;
         if self.came_back.load(Ordering::SeqCst) && !self.only_one_snapshot().await? {
@@ -75,7 +71,7 @@ impl Queue {
             return Ok(false);
         };
         for stood in &mut standing.records {
-            stood.key = keys.get(&stood.row.record).cloned();
+            stood.key = keys.get(&stood.row.seq).cloned();
             stood.row.shares.clear();
         }
         standing.released = Some(now);

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn what_was_let_go_is_still_known_and_its_receipt_is_in_the_journal() {
     let world = World::new();
-    let records = world.accept(1, &[(1, 1), (2, 1)]).await;
+    world.accept(1, &[(1, 1), (2, 1)]).await;
     for taken in world.take(2).await {
         world.deliver(&taken).await;
     }
@@ -16,7 +16,7 @@ async fn what_was_let_go_is_still_known_and_its_receipt_is_in_the_journal() {
         facility: "79999".into(),
         visit: "LK1".into(),
     };
-    let keys = HashMap::from([(records[0], key.clone())]);
+    let keys = HashMap::from([(1, key.clone())]);
     assert!(world.queue.let_go(export, &keys, at(3)).await.unwrap());
     assert!(states(&world.queue).is_empty());
     assert!(world.queue.resting(at(100)).unwrap().is_empty());
@@ -32,6 +32,44 @@ async fn what_was_let_go_is_still_known_and_its_receipt_is_in_the_journal() {
     let records = standing.last().unwrap().records;
     assert_eq!(records[0].key, Some(key));
     assert_eq!(records[0].deliveries, [(vhr(), State::Delivered(receipt()))]);
+}
+
+#[tokio::test]
+async fn a_receipt_of_a_record_that_was_made_otherwise_since_tells_whose_it_is() {
+    let world = World::new();
+    let delivered = world.accept(1, &[(1, 1), (2, 1)]).await[0];
+    let taken = world.take(1).await.remove(0);
+    world.deliver(&taken).await;
+    let export = ExportId::from_bytes([1; 32]);
+    let anew = world
+        .write_batch(1, &[(1, 1), (2, 1)])
+        .mapped
+        .into_iter()
+        .map(|row| RecordRow {
+            record: RecordId::of(&row.seq.to_le_bytes()),
+            ..row
+        });
+    world
+        .queue
+        .moved(export, &anew.collect::<Vec<_>>(), at(2))
+        .await
+        .unwrap();
+    let taken = world.take(1).await.remove(0);
+    world.deliver(&taken).await;
+    let key = |visit: &str| VisitKey {
+        facility: "79999".into(),
+        visit: visit.into(),
+    };
+    let keys = HashMap::from([(1, key("LK1")), (2, key("LK2"))]);
+    assert!(world.queue.let_go(export, &keys, at(3)).await.unwrap());
+    let standing = world.queue.standing(export).unwrap().unwrap();
+    let told = standing
+        .records
+        .iter()
+        .map(|stood| (stood.row.record, stood.key.clone()));
+    let told: HashMap<RecordId, Option<VisitKey>> = told.collect();
+    assert_eq!(told[&delivered], Some(key("LK1")));
+    assert_eq!(told[&taken.id.record], Some(key("LK2")));
 }
 
 #[tokio::test]
