@@ -119,13 +119,10 @@ impl ReasonKind {
         self != Self::Dropped
     }
 
-    /// Whether it stays where the record is made anew and comes out otherwise: the trouble is in the record itself and comes
-    /// again with it, or the older one may have arrived, and sending this one is for a person to decide.
+    /// Whether it stays where the record is made anew and comes out otherwise. Only what could not be read is well then; all else
+    /// is for the person whom it waits for.
     pub fn stays_when_made_anew(self) -> bool {
-        matches!(
-            self,
-            Self::Rules | Self::SignedSeveral | Self::NoBundle | Self::Twice | Self::InDoubt
-        )
+        self != Self::Damaged
     }
 }
 
@@ -183,14 +180,12 @@ impl State {
         )
     }
 
-    /// Whether it stays where its record is made anew and comes out otherwise. What was not tried yet waits for its window, and what
-    /// was on its way at a stop may have arrived, and is still to be dealt with as such.
+    /// Whether it stays where its record is made anew and comes out otherwise. What waits keeps its time, and what was on its way at a
+    /// stop may have arrived, and is still to be dealt with as such.
     pub fn stays_when_made_anew(&self) -> bool {
         match self {
-            Self::Waiting { attempt, .. } => *attempt == 0,
-            Self::Sending { .. } => true,
             Self::Parked(reason) => reason.kind.stays_when_made_anew(),
-            Self::Delivered(_) | Self::Superseded { .. } => false,
+            _ => true,
         }
     }
 

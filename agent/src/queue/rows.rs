@@ -45,10 +45,8 @@ impl Short {
     /// See [`State::stays_when_made_anew`].
     pub(super) fn stays_when_made_anew(&self) -> bool {
         match self {
-            Self::Waiting { attempt, .. } => *attempt == 0,
-            Self::Sending { .. } => true,
             Self::Parked { kind, .. } => kind.stays_when_made_anew(),
-            Self::Delivered { .. } | Self::Superseded { .. } => false,
+            _ => true,
         }
     }
 }

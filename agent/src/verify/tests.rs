@@ -204,7 +204,7 @@ async fn a_record_that_was_made_anew_stands_where_the_journal_says_also_when_it_
         .collect();
     world.queue.moved(world.export, &anew, at(4)).await.unwrap();
     let now = world.queue.tally(&vhr());
-    assert_eq!((now.sending, now.waiting, now.delivered, now.superseded), (1, 1, 1, 2));
+    assert_eq!((now.sending, now.parked, now.delivered, now.superseded), (1, 1, 1, 2));
     let found: Vec<_> = world
         .look(true)
         .await

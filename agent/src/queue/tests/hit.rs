@@ -142,17 +142,24 @@ async fn a_receipt_is_told_once_however_often_its_export_was_carried_on() {
 }
 
 #[tokio::test]
-async fn what_is_held_back_in_doubt_or_waits_for_its_window_stays_so_when_its_record_is_made_otherwise() {
+async fn what_waits_for_a_person_or_for_its_time_stays_so_when_its_record_is_made_otherwise() {
     let world = World::new();
     let held = State::park(ReasonKind::Rules, "[XML1-TABLE]".into(), at(0));
     let other = State::park(ReasonKind::NoBundle, "[FHIR-STRUCTURE]".into(), at(0));
     let doubt = State::park(ReasonKind::InDoubt, "did it arrive?".into(), at(0));
     let window = State::new(at(900));
-    let index = world.write_batch(1, &[(1, 1), (2, 1), (3, 1), (4, 1)]);
+    let refused = State::park(ReasonKind::Refused, "no".into(), at(0));
+    let again = State::Waiting {
+        attempt: 3,
+        not_before: at(700),
+        last: None,
+    };
+    let damaged = State::park(ReasonKind::Damaged, "it does not read".into(), at(0));
+    let index = world.write_batch(1, &[(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1)]);
     let destinations = [Destination {
         endpoint: vhr(),
         as_written: false,
-        first: [&held, &other, &doubt, &window]
+        first: [&held, &other, &doubt, &window, &refused, &again, &damaged]
             .map(|state| Begin::In(state.clone()))
             .to_vec(),
     }];
@@ -163,7 +170,7 @@ async fn what_is_held_back_in_doubt_or_waits_for_its_window_stays_so_when_its_re
         .await
         .unwrap();
     let rows = &index.mapped;
-    let anew = [b"first", b"other", b"third", b"forth"].map(|body| RecordId::of(body));
+    let anew = [1, 2, 3, 4, 5, 6, 7].map(|nth: u8| RecordId::of(&[nth]));
     let moved: Vec<RecordRow> = rows
         .iter()
         .zip(anew)
@@ -171,11 +178,15 @@ async fn what_is_held_back_in_doubt_or_waits_for_its_window_stays_so_when_its_re
         .collect();
     world.queue.moved(export, &moved, at(1)).await.unwrap();
     let world = world.reopen();
-    assert_eq!(world.take(1).await.len(), 0);
-    assert_eq!(anew.map(|record| world.state(record)), [held, other, doubt, window]);
+    // What could not be read is due at once.
+    let well = State::new(at(1));
+    assert_eq!(
+        anew.map(|record| world.state(record)),
+        [held, other, doubt, window, refused, again, well]
+    );
     assert_eq!(world.state(rows[0].record), State::Superseded { by: anew[0] });
     let tally = world.queue.tally(&vhr());
-    assert_eq!((tally.parked, tally.waiting), (3, 1));
+    assert_eq!((tally.parked, tally.waiting), (4, 3));
 }
 
 #[tokio::test]
