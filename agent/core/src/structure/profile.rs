@@ -40,13 +40,15 @@ impl Profiles {
         let definitions: Vec<Value> = serde_json::from_str(definitions)?;
         let mut profiles = Self::default();
         let mut bases = Vec::with_capacity(definitions.len());
-        for (at, definition) in (1..).zip(&definitions) {
-            if definition["resourceType"] == "ValueSet" {
-                let url = definition["url"].as_str().ok_or(Error::Incomplete(at))?;
-                profiles.sets.learn(url.to_owned(), definition);
-                continue;
-            }
-            let (url, base, profile) = Profile::read(definition).ok_or(Error::Incomplete(at))?;
+        let (sets, structures): (Vec<_>, Vec<_>) = (1..)
+            .zip(&definitions)
+            .partition(|(_, definition)| definition["resourceType"] == "ValueSet");
+        for (at, set) in sets {
+            let url = set["url"].as_str().ok_or(Error::Incomplete(at))?;
+            profiles.sets.learn(url.to_owned(), set);
+        }
+        for (at, definition) in structures {
+            let (url, base, profile) = Profile::read(definition, &profiles.sets).ok_or(Error::Incomplete(at))?;
             profiles.places.insert(url.clone(), profiles.all.len());
             profiles.all.push(profile);
             bases.push((url, base));
@@ -64,14 +66,14 @@ impl Profiles {
 
     /// Finds what refers to what, and leaves out what nothing can break; that may leave others with nothing to ask.
     fn settle(&mut self) {
-        let Self { all, places, sets } = self;
+        let Self { all, places, .. } = self;
         let kinds: Vec<String> = all.iter().map(|profile| profile.kind.clone()).collect();
         let kind_of = |url: &str| match places.get(url) {
             Some(at) => Some(kinds[*at].clone()),
             None => url.strip_prefix(CORE).map(str::to_owned),
         };
         for profile in all.iter_mut() {
-            profile.rule.resolve(sets, &|url| places.get(url).copied(), &kind_of);
+            profile.rule.resolve(&|url| places.get(url).copied(), &kind_of);
         }
         for _ in 0..DEPTH {
             let idle: Vec<bool> = (0..all.len())
@@ -121,12 +123,12 @@ fn chain(all: &[Profile], at: usize) -> impl Iterator<Item = &Profile> {
 
 impl Profile {
     /// Its url, what it derives from, and what it says.
-    fn read(definition: &Value) -> Option<(String, String, Self)> {
+    fn read(definition: &Value, sets: &ValueSets) -> Option<(String, String, Self)> {
         let text = |name: &str| definition[name].as_str().map(str::to_owned);
         let mut rule = Rule::default();
         for element in definition["differential"]["element"].as_array()? {
             let id = element["id"].as_str()?;
-            rule.place(id).learn(element);
+            rule.place(id).learn(element, sets);
         }
         let profile = Self {
             kind: text("type")?,

@@ -22,8 +22,8 @@ pub(super) struct Rule {
     fixed: Option<Value>,
     pattern: Option<Value>,
     types: Vec<Type>,
-    /// The value set of a required binding, and its place where the profile set has it.
-    bound: Option<(String, Option<usize>)>,
+    /// The value set that its codes must be of, by its place, where the profile set has it.
+    set: Option<usize>,
 }
 
 /// An element of an object.
@@ -111,8 +111,8 @@ impl Rule {
         rule
     }
 
-    /// Takes over what an `ElementDefinition` says.
-    pub(super) fn learn(&mut self, element: &Value) {
+    /// Takes over what an `ElementDefinition` says; required bindings as far as they are to one of these sets.
+    pub(super) fn learn(&mut self, element: &Value, sets: &ValueSets) {
         if let Some(min) = element["min"].as_u64() {
             self.min = u32::try_from(min).unwrap_or(u32::MAX);
         }
@@ -142,7 +142,7 @@ impl Rule {
         }
         let binding = &element["binding"];
         if let (Some("required"), Some(set)) = (binding["strength"].as_str(), binding["valueSet"].as_str()) {
-            self.bound = Some((set.to_owned(), None));
+            self.set = sets.place(set);
         }
         let slicing = &element["slicing"];
         if let Some(discriminators) = slicing["discriminator"].as_array() {
@@ -158,25 +158,15 @@ impl Rule {
         self.closed = slicing["rules"] == "closed";
     }
 
-    /// Finds the profiles that types within are to keep, the types that references may point at, and the sets that codes are of.
-    pub(super) fn resolve(
-        &mut self,
-        sets: &ValueSets,
-        place: &dyn Fn(&str) -> Option<usize>,
-        kind_of: &dyn Fn(&str) -> Option<String>,
-    ) {
-        if let Some((set, place)) = &mut self.bound {
-            *place = sets.place(set);
-        }
+    /// Finds the profiles that types within are to keep, and the types that references may point at.
+    pub(super) fn resolve(&mut self, place: &dyn Fn(&str) -> Option<usize>, kind_of: &dyn Fn(&str) -> Option<String>) {
         for of in &mut self.types {
             of.defined = of.profiles.iter().filter_map(|profile| place(profile)).collect();
             of.kinds = of.targets.iter().map(|target| kind_of(target)).collect();
         }
         let children = self.children.iter_mut().map(|(_, rule)| rule);
         let slices = self.slices.iter_mut().map(|(_, rule)| rule);
-        children
-            .chain(slices)
-            .for_each(|rule| rule.resolve(sets, place, kind_of));
+        children.chain(slices).for_each(|rule| rule.resolve(place, kind_of));
     }
 
     /// Checks an object, all of whose members stand at `look.path`.
@@ -228,15 +218,10 @@ impl Rule {
             && self.max.is_none()
             && self.fixed.is_none()
             && self.pattern.is_none()
-            && self.set().is_none()
+            && self.set.is_none()
             && self.children.is_empty()
             && self.slices.is_empty()
             && !self.types.iter().any(asks)
-    }
-
-    /// The value set that its codes must be of, where that is known.
-    fn set(&self) -> Option<usize> {
-        self.bound.as_ref()?.1
     }
 
     /// What is wrong with so many.
@@ -337,7 +322,7 @@ impl Rule {
 
     /// The value set by which it is told from the others.
     fn set_at(&self, path: &str) -> Option<usize> {
-        self.set().filter(|_| path == "$this")
+        self.set.filter(|_| path == "$this")
     }
 
     /// What is fixed at a path within, and whether it is all that may be there.
@@ -374,7 +359,7 @@ impl Rule {
                 look.tell_here(Wrong::NotFixed);
             }
             if !held.beside {
-                let set = self.set().filter(|_| held.can_be_bound());
+                let set = self.set.filter(|_| held.can_be_bound());
                 if set.is_some_and(|set| !look.profiles.sets().has(set, held.node)) {
                     look.tell_here(Wrong::NotOfSet);
                 }
