@@ -59,23 +59,25 @@ impl Queue {
                 *known = false;
                 // What is there of older versions has no more to say, even where the new one does not go.
                 let mut overtaken = self.overtaken(&destination.endpoint, &row.visit);
-                let older = within.insert(row.visit, (row, false));
-                overtaken.extend(older.filter(|(_, goes)| *goes).map(|(older, _)| DeliveryId {
-                    record: older.record,
-                    endpoint: destination.endpoint.clone(),
-                }));
+                if let Some((older, true)) = within.get(&row.visit) {
+                    overtaken.push(DeliveryId {
+                        record: older.record,
+                        endpoint: destination.endpoint.clone(),
+                    });
+                }
                 begun.supersedes(&overtaken);
                 superseded.extend(overtaken.into_iter().map(|id| (id, row.record)));
                 let state = match first {
-                    Begin::In(state) | Begin::IfNew(state) => state.clone(),
+                    Begin::In(state) | Begin::IfNew(state) => Some(state.clone()),
                     Begin::Once(state) => {
                         let first = self.first_of_twins(&destination.endpoint, row, &begun, state, now)?;
                         begun.begins(row, &first);
-                        first
+                        Some(first)
                     }
-                    Begin::Excluded | Begin::OfAnotherLine => continue,
+                    Begin::Excluded | Begin::OfAnotherLine => None,
                 };
-                within.insert(row.visit, (row, true));
+                within.insert(row.visit, (row, state.is_some()));
+                let Some(state) = state else { continue };
                 // A month that was exported again under new numbers has as many reasons as visits.
                 let is_alone = matches!(&state, State::Parked(reason) if reason.kind == ReasonKind::Twice);
                 let known = if is_alone {
