@@ -210,7 +210,7 @@ fn profiles(resource: &Value) -> impl Iterator<Item = String> + use<> {
 /// Results of tests are meant to be the Ministry's results; of other observations its guide has no general profile.
 fn meant(resource: &Value) -> Option<&'static str> {
     let of_tests = ["laboratory", "imaging"];
-    let kind = resource["resourceType"].as_str()?;
+    let kind = kind(resource);
     if kind == "Observation"
         && !of_tests
             .iter()
